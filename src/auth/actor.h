@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Actor: who does something. It travels with every call that changes something and is written into the event.
+#pragma once
+
+#include <string>
+
+namespace slipway::auth {
+
+struct Actor {
+  std::string name = "anonymous";  // a user, or "policy/retrain", "rollout", "scheduler"
+  std::string source;              // where from: "http 127.0.0.1:50412", "grpc ...", "internal"
+};
+
+inline Actor Internal(std::string name) { return {std::move(name), "internal"}; }
+
+}  // namespace slipway::auth

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Process: a child started from an argument vector (never a shell), in its own process group, output captured to a file.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+
+namespace slipway::base {
+
+struct ProcessSpec {
+  std::vector<std::string> argv;               // argv[0] is looked up on PATH
+  std::map<std::string, std::string> environment;  // added to the server's own, which is passed on
+  std::string working_directory;               // empty: the server's
+  std::string output_path;                     // standard output and error, appended; empty: /dev/null
+};
+
+struct ProcessExit {
+  bool exited = false;  // false: ended by `signal`
+  int exit_status = 0;
+  int signal = 0;
+};
+
+// Not thread-safe, except Kill. The destructor kills the group and reaps it.
+class Process {
+ public:
+  static Result<Process> Start(const ProcessSpec& spec);
+  ~Process();
+  Process(Process&& other) noexcept;
+  Process& operator=(Process&& other) noexcept;
+
+  pid_t pid() const { return pid_; }
+  // kDeadlineExceeded when it still runs after `max_wait` of real time.
+  Result<ProcessExit> Wait(Micros max_wait);
+  // SIGTERM to the whole group, SIGKILL after `grace`.
+  void Kill(Micros grace);
+
+ private:
+  explicit Process(pid_t pid) : pid_(pid) {}
+  pid_t pid_ = -1;
+};
+
+}  // namespace slipway::base

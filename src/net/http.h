@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// HTTP as the protocols see it: request, response, routes. How bytes travel is net/http_server.h's business.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+
+namespace slipway::net {
+
+struct Header {
+  std::string name;
+  std::string value;
+};
+
+// The body of a streaming route, read on a pool thread as it arrives.
+class BodyReader {
+ public:
+  virtual ~BodyReader() = default;
+  // Fills at most buffer.size() bytes and says how many; 0 at the end. Blocks; fails when the client is gone or too slow.
+  virtual base::Result<size_t> Read(std::span<char> buffer) = 0;
+};
+
+// A response body made as it is sent, on a pool thread.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  virtual base::Result<size_t> Read(std::span<char> buffer) = 0;  // 0 at the end
+};
+
+struct HttpRequest {
+  std::string method;  // upper case
+  std::string target;  // as sent: "/a%20b?x=1"
+  std::string path;    // decoded, without query: "/a b"
+  std::vector<std::pair<std::string, std::string>> query;   // decoded, in order
+  std::vector<std::pair<std::string, std::string>> params;  // from the route's {names}, decoded
+  std::vector<Header> headers;
+  std::string body;                    // whole, for buffered routes (gzip/zstd already undone by Content-Encoding)
+  std::unique_ptr<BodyReader> stream;  // set for streaming routes only
+  std::string remote_address;          // "127.0.0.1:50412"
+
+  // First header of that name, any case; empty when absent.
+  std::string_view GetHeader(std::string_view name) const;
+  std::optional<std::string> GetQuery(std::string_view name) const;
+  // The value of a {name} in the route; CHECKs that the route has it.
+  const std::string& GetParam(std::string_view name) const;
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::vector<Header> headers;  // Content-Length, Date and Connection are the server's
+  std::string body;
+  std::unique_ptr<BodySource> source;     // instead of body
+  std::optional<int64_t> source_length;   // absent: chunked
+
+  static HttpResponse Json(int status, std::string body);
+  static HttpResponse Text(int status, std::string body);
+  void SetHeader(std::string_view name, std::string value);  // replaces
+};
+
+// Called exactly once, from any thread.
+using Respond = std::function<void(HttpResponse)>;
+// Runs on an I/O thread: must not block.
+using AsyncHandler = std::function<void(HttpRequest request, Respond respond)>;
+// Runs on the blocking pool.
+using BlockingHandler = std::function<HttpResponse(HttpRequest& request)>;
+
+// How a failure looks where no protocol claims the path (404, 405, 413...): {"error":{"code","reason","message","field"}}.
+HttpResponse ErrorResponse(const base::Status& status);
+int HttpStatusOf(base::Code code);
+
+// Routes: "/v2/models/{name}/infer"; a last segment "{path...}" takes the rest, slashes and all. Literal segments win over
+// names; HEAD falls back to GET; a known path with another method is 405 with Allow. Filled before the server starts, then immutable.
+class Router {
+ public:
+  Router();
+  ~Router();
+  void Add(std::string_view method, std::string_view pattern, AsyncHandler handler);
+  void AddBlocking(std::string_view method, std::string_view pattern, BlockingHandler handler);
+  // The handler reads request.stream itself; no body limit but the server's streaming limit applies.
+  void AddStreaming(std::string_view method, std::string_view pattern, BlockingHandler handler);
+  // Answers 404/405 below `prefix` in a protocol's own words.
+  void OnNotFound(std::string_view prefix, std::function<HttpResponse(const HttpRequest&)> handler);
+  // "GET /v2/health/live" ... for docs and the authorisation test.
+  std::vector<std::string> List() const;
+
+  enum class Kind { kAsync, kBlocking, kStreaming };
+  struct Match;  // net-internal
+  struct State;
+  const State& state() const { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+std::string PercentDecode(std::string_view text, bool plus_is_space);
+std::string PercentEncode(std::string_view text);  // everything but unreserved characters
+std::vector<std::pair<std::string, std::string>> ParseQuery(std::string_view query);
+
+}  // namespace slipway::net

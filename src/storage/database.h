@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Database: metadata behind one face. SQLite (WAL, one writer thread, group commit, fsync before acknowledging) or PostgreSQL.
+// SQL is the common part of both, parameters are $1, $2, ...; columns are BIGINT, DOUBLE PRECISION or TEXT.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/metrics.h"
+#include "base/status.h"
+#include "storage/migration.h"
+
+namespace slipway::storage {
+
+using SqlValue = std::variant<std::monostate, int64_t, double, std::string>;  // monostate is NULL
+using SqlParams = std::vector<SqlValue>;
+
+class Row {
+ public:
+  explicit Row(std::vector<SqlValue> values) : values_(std::move(values)) {}
+  bool IsNull(size_t column) const { return std::holds_alternative<std::monostate>(values_.at(column)); }
+  // NULL reads as 0, 0.0 and "". A number column read as text (or the like) CHECKs.
+  int64_t Int(size_t column) const;
+  double Double(size_t column) const;  // integers too
+  const std::string& Text(size_t column) const;
+  std::optional<int64_t> MaybeInt(size_t column) const;
+  std::optional<double> MaybeDouble(size_t column) const;
+  std::optional<std::string> MaybeText(size_t column) const;
+  size_t size() const { return values_.size(); }
+
+ private:
+  std::vector<SqlValue> values_;
+};
+using Rows = std::vector<Row>;
+
+// Runs statements; valid only inside the function it is given to, on that thread.
+class Transaction {
+ public:
+  virtual ~Transaction() = default;
+  virtual base::Result<Rows> Query(std::string_view sql, const SqlParams& params = {}) = 0;
+  // Rows changed. A unique or foreign key violation is kAlreadyExists / kFailedPrecondition with reason "constraint".
+  virtual base::Result<int64_t> Execute(std::string_view sql, const SqlParams& params = {}) = 0;
+  // Called on the writer's thread right after the commit is durable (not on rollback); must be quick.
+  virtual void AfterCommit(std::function<void()> callback) = 0;
+};
+
+// Thread-safe.
+class Database {
+ public:
+  virtual ~Database() = default;
+  // All or nothing, serialised with every other write: `body` returning a failure rolls its changes back and that failure is
+  // returned. Returns once the change is durable. Blocks: never call it on an I/O thread, nor inside another `body`.
+  virtual base::Status Write(const std::function<base::Status(Transaction&)>& body) = 0;
+  // A consistent read of committed data on a pooled connection.
+  virtual base::Status Read(const std::function<base::Status(Transaction&)>& body) = 0;
+  // Brings the schema up: rooms in the order given, numbers rising, each once, recorded in table `schema_migrations`.
+  virtual base::Status Migrate(std::span<const Migration> migrations) = 0;
+  virtual std::string_view kind() const = 0;  // "sqlite" | "postgresql"
+
+  // One-statement read.
+  base::Result<Rows> Query(std::string_view sql, const SqlParams& params = {});
+};
+
+struct DatabaseSettings {
+  // "sqlite:<path>" (relative to the data folder) or "postgresql://user@host/db" as libpq takes it.
+  std::string url = "sqlite:slipway.db";
+  int64_t readers = 4;        // read connections
+  int64_t queue_limit = 10000;  // writes waiting; past it kResourceExhausted
+};
+
+base::Result<std::unique_ptr<Database>> OpenSqlite(const std::string& path, const DatabaseSettings& settings,
+                                                   base::Metrics& metrics);
+base::Result<std::unique_ptr<Database>> OpenPostgresql(const std::string& url, const DatabaseSettings& settings,
+                                                       base::Metrics& metrics);
+
+}  // namespace slipway::storage
