@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "auth/actor.h"
+#include "events/actor.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "storage/database.h"
@@ -23,7 +23,7 @@ struct Event {
   base::Micros time = 0;
   std::string type;         // "version.created", "version.stage_changed", "rollout.step", "alert.firing" ...
   std::string subject;      // what it is about: "model/flights/version/3", "endpoint/flights"
-  auth::Actor actor;
+  Actor actor;
   base::Json data;          // an object
   std::string hash;         // hex SHA-256 over the former event's hash and this event's canonical JSON; given by Append
 };

@@ -3,8 +3,9 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
-namespace slipway::auth {
+namespace slipway::events {
 
 struct Actor {
   std::string name = "anonymous";  // a user, or "policy/retrain", "rollout", "scheduler"
@@ -13,4 +14,4 @@ struct Actor {
 
 inline Actor Internal(std::string name) { return {std::move(name), "internal"}; }
 
-}  // namespace slipway::auth
+}  // namespace slipway::events
