@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// Registry: models, their immutable versions, stages, aliases, and the gates that guard each stage.
+// A version's files are copied once, at creation, to `models/<model>/v<number>/` with a manifest of SHA-256; from READY on
+// nothing can change them. Thread-safe; calls block (database, blobs).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "events/events.h"
+#include "storage/blobs.h"
+#include "storage/database.h"
+
+namespace slipway::registry {
+
+enum class Stage { kNone, kStaging, kProduction, kArchived };
+std::string_view StageName(Stage stage);                     // MLflow's spelling: "None", "Staging", "Production", "Archived"
+base::Result<Stage> ParseStage(std::string_view name);       // any case
+
+using Tags = std::map<std::string, std::string>;
+
+struct ManifestFile {
+  std::string path;  // relative to the version's folder
+  int64_t size_bytes = 0;
+  std::string sha256;
+};
+
+struct Version {
+  std::string model;
+  int64_t number = 0;
+  Stage stage = Stage::kNone;
+  std::string status;      // "PENDING_REGISTRATION", "READY", "FAILED_REGISTRATION"
+  std::string status_message;
+  std::string source;      // as the client gave it: "runs:/...", "models:/m-...", a URI
+  std::string run_id;
+  std::string model_id;    // MLflow 3 logged model
+  std::string run_link;
+  std::string description;
+  std::string user;
+  base::Micros created = 0;
+  base::Micros updated = 0;
+  Tags tags;
+  std::vector<std::string> aliases;
+  std::vector<ManifestFile> files;
+  // What the required-metadata gate asks for, read from the run when the version is created.
+  base::Json metadata;  // {"dataset_hash","git_sha","training_duration_s","params":{},"metrics":{}}
+  std::string Folder() const;  // blob folder: "models/<model>/v<number>"
+};
+
+struct Model {
+  std::string name;
+  std::string description;
+  base::Micros created = 0;
+  base::Micros updated = 0;
+  Tags tags;
+  std::map<std::string, int64_t> aliases;
+};
+
+// --- Gates -------------------------------------------------------------------------------------------------------------------
+enum class Outcome { kPass, kFail, kNotRun };
+
+struct Verdict {
+  std::string gate;
+  Outcome outcome = Outcome::kNotRun;
+  std::string summary;   // one sentence for a person; on failure what is missing and how to send it
+  base::Json evidence;   // numbers, file names, diffs
+  base::Micros took = 0;
+};
+base::Json ToJson(const Verdict& verdict);
+
+struct GateContext {
+  const Version& version;
+  Stage to;
+  std::optional<Version> production;  // the model's production version now, if any
+};
+
+// The seam: one file per gate, one row in app/assembly.cc. Thread-safe. A gate never changes anything.
+class Gate {
+ public:
+  virtual ~Gate() = default;
+  virtual std::string_view name() const = 0;
+  // Which stages it guards by default (the policy may say otherwise).
+  virtual bool Guards(Stage stage) const = 0;
+  virtual Verdict Check(const GateContext& context) = 0;
+};
+
+struct TransitionRequest {
+  std::string model;
+  int64_t version = 0;
+  Stage to = Stage::kStaging;
+  bool archive_existing = true;  // production always holds exactly one version
+  bool force = false;            // let in although gates fail; needs `reason`; written into the event
+  std::string reason;
+  events::Actor actor;
+};
+struct TransitionOutcome {
+  Version version;
+  std::vector<Verdict> verdicts;
+  std::vector<int64_t> archived;  // versions that left the stage
+};
+
+struct CreateVersionRequest {
+  std::string model;
+  std::string source;
+  std::string source_folder;  // blob folder to copy from, resolved by the caller from `source`
+  std::vector<std::pair<std::string, std::string>> extra_folders;  // (blob folder, path in the version): the run's "golden"
+  std::string run_id;
+  std::string model_id;
+  std::string run_link;
+  std::string description;
+  Tags tags;
+  base::Json metadata;
+  events::Actor actor;
+};
+
+struct RegistrySettings {
+  std::vector<std::string> required_metadata = {"dataset_hash", "params", "metrics", "git_sha", "training_duration_s"};
+};
+
+class Registry {
+ public:
+  Registry(storage::Database& database, storage::Blobs& blobs, events::EventLog& events, base::Clock& clock,
+           RegistrySettings settings);
+  ~Registry();
+  void AddGate(std::unique_ptr<Gate> gate);  // before the first request
+
+  base::Result<Model> CreateModel(const std::string& name, const Tags& tags, const std::string& description,
+                                  const events::Actor& actor);
+  base::Result<Model> GetModel(const std::string& name);
+  base::Result<std::vector<Model>> ListModels();
+  base::Result<Version> CreateVersion(const CreateVersionRequest& request);
+  base::Result<Version> GetVersion(const std::string& model, int64_t number);
+  base::Result<Version> GetByAlias(const std::string& model, const std::string& alias);
+  base::Result<std::vector<Version>> ListVersions(const std::string& model);  // numbers rising
+  base::Result<std::optional<Version>> InStage(const std::string& model, Stage stage);  // the newest one there
+  base::Result<std::vector<Verdict>> RunGates(const std::string& model, int64_t number, Stage to);
+  base::Result<std::vector<Verdict>> RecordedVerdicts(const std::string& model, int64_t number);
+  // One transaction: verdicts, stage, archiving, event. A failed gate is kFailedPrecondition (reason "gate_failed") whose message
+  // lists each failing gate's summary; the verdicts are recorded all the same.
+  base::Result<TransitionOutcome> Transition(const TransitionRequest& request);
+  base::Status SetAlias(const std::string& model, const std::string& alias, int64_t number, const events::Actor& actor);
+  base::Status DeleteAlias(const std::string& model, const std::string& alias, const events::Actor& actor);
+  // A local copy of the version's files, made once and checked against the manifest: kDataLoss naming the file that differs.
+  base::Result<std::string> Materialize(const Version& version);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace slipway::registry
