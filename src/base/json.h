@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Json: a value tree for the control path (settings, APIs, events). Hot paths decode their own wire format.
 // Objects keep insertion order. Integers that fit int64 stay exact; other numbers are double.
-// Parsing: strict RFC 8259, depth <= 64, duplicate keys refused; errors name the byte offset.
+// Parsing: strict RFC 8259, depth <= 64 (kMaxJsonDepth), duplicate keys refused; errors name the byte offset.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
@@ -16,6 +17,8 @@
 #include "base/status.h"
 
 namespace slipway::base {
+
+inline constexpr size_t kMaxJsonDepth = 64;
 
 class Json {
  public:
@@ -52,14 +55,14 @@ class Json {
   std::string_view TypeName() const;
 
   // Each CHECKs the type: ask first, or use the readers below.
-  bool AsBool() const { return std::get<bool>(value_); }
-  int64_t AsInt() const { return std::get<int64_t>(value_); }
+  bool AsBool() const { return Get<bool>(); }
+  int64_t AsInt() const { return Get<int64_t>(); }
   double AsDouble() const;  // integers too
-  const std::string& AsString() const { return std::get<std::string>(value_); }
-  const Array& AsArray() const { return std::get<Array>(value_); }
-  Array& AsArray() { return std::get<Array>(value_); }
-  const Object& AsObject() const { return std::get<Object>(value_); }
-  Object& AsObject() { return std::get<Object>(value_); }
+  const std::string& AsString() const { return Get<std::string>(); }
+  const Array& AsArray() const { return Get<Array>(); }
+  Array& AsArray() { return const_cast<Array&>(Get<Array>()); }
+  const Object& AsObject() const { return Get<Object>(); }
+  Object& AsObject() { return const_cast<Object&>(Get<Object>()); }
 
   // nullptr when this is not an object or has no such member.
   const Json* Find(std::string_view key) const;
@@ -69,12 +72,20 @@ class Json {
   // Appends to an array; a null value becomes an array first. Returns *this.
   Json& Append(Json value);
 
-  // Compact; `indent` > 0 prints it for people. NaN and infinities, which JSON lacks, print as null.
+  // Compact; `indent` > 0 prints it for people. NaN and infinities, which JSON lacks, print as null; bytes that are not
+  // UTF-8 print as U+FFFD. A double prints as the shortest text that reads back as it: 2.0 prints as 2, an integer again.
   std::string Dump(int indent = 0) const;
 
   friend bool operator==(const Json&, const Json&) = default;
 
  private:
+  template <typename T>
+  const T& Get() const {
+    const T* value = std::get_if<T>(&value_);
+    CHECK(value != nullptr, TypeName());
+    return *value;
+  }
+
   std::variant<std::monostate, bool, int64_t, double, std::string, Array, Object> value_;
 };
 

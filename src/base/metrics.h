@@ -37,6 +37,7 @@ class Histogram {
   virtual ~Histogram() = default;
   virtual void Observe(double value) = 0;
   virtual uint64_t Count() const = 0;
+  virtual double Sum() const = 0;
   // Linear interpolation inside the bucket; 0 when empty. q in [0, 1].
   virtual double Quantile(double q) const = 0;
 };

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,9 @@ struct ProcessExit {
   int signal = 0;
 };
 
-// Not thread-safe, except Kill. The destructor kills the group and reaps it.
+// Thread-safe but for moving and destroying. The destructor kills the group and reaps the child. The child also dies when the
+// thread that started it ends (PR_SET_PDEATHSIG), so that a killed server leaves none behind: start it from a thread that
+// stays until the child is waited for. It has no descriptor of the server's but its output.
 class Process {
  public:
   static Result<Process> Start(const ProcessSpec& spec);
@@ -34,15 +37,16 @@ class Process {
   Process(Process&& other) noexcept;
   Process& operator=(Process&& other) noexcept;
 
-  pid_t pid() const { return pid_; }
+  pid_t pid() const;
   // kDeadlineExceeded when it still runs after `max_wait` of real time.
   Result<ProcessExit> Wait(Micros max_wait);
-  // SIGTERM to the whole group, SIGKILL after `grace`.
+  // SIGTERM to the whole group, SIGKILL after `grace`; returns when the child has ended. Nothing once it was waited for.
   void Kill(Micros grace);
 
  private:
-  explicit Process(pid_t pid) : pid_(pid) {}
-  pid_t pid_ = -1;
+  struct State;
+  explicit Process(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace slipway::base

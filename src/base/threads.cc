@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// ThreadPool: where blocking work of every walk runs, off the I/O threads.
+#include "base/threads.h"
+
+#include <pthread.h>
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace slipway::base {
+
+struct ThreadPool::State {
+  std::string name;
+  size_t queue_limit = 0;
+  mutable std::mutex mutex;
+  std::condition_variable wake;
+  std::deque<std::function<void()>> queue;
+  bool stopping = false;
+  std::vector<std::thread> threads;
+
+  void Run() {
+    pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+    std::unique_lock lock(mutex);
+    while (true) {
+      wake.wait(lock, [&] { return stopping || !queue.empty(); });
+      if (queue.empty()) return;
+      std::function<void()> task = std::move(queue.front());
+      queue.pop_front();
+      lock.unlock();
+      task();
+      task = nullptr;  // what it holds is let go before the lock is taken again
+      lock.lock();
+    }
+  }
+};
+
+ThreadPool::ThreadPool(std::string name, size_t threads, size_t queue_limit) : state_(std::make_unique<State>()) {
+  CHECK(threads > 0, "a pool needs a thread");
+  state_->name = std::move(name);
+  state_->queue_limit = queue_limit;
+  for (size_t i = 0; i < threads; ++i) state_->threads.emplace_back([state = state_.get()] { state->Run(); });
+}
+
+ThreadPool::~ThreadPool() { Stop(); }
+
+Status ThreadPool::Submit(std::function<void()> task) {
+  {
+    std::lock_guard lock(state_->mutex);
+    if (state_->stopping) return Unavailable("pool_stopped", "the " + state_->name + " pool is stopping");
+    if (state_->queue.size() >= state_->queue_limit) {
+      return ResourceExhausted("queue_full", "the " + state_->name + " pool already has " +
+                                                 std::to_string(state_->queue_limit) + " tasks waiting");
+    }
+    state_->queue.push_back(std::move(task));
+  }
+  state_->wake.notify_one();
+  return Status::Ok();
+}
+
+void ThreadPool::Stop() {
+  std::vector<std::thread> threads;
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->stopping = true;
+    threads.swap(state_->threads);
+  }
+  state_->wake.notify_all();
+  for (std::thread& thread : threads) thread.join();
+}
+
+size_t ThreadPool::QueueLength() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->queue.size();
+}
+
+}  // namespace slipway::base
