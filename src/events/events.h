@@ -11,12 +11,14 @@
 #include <string_view>
 #include <vector>
 
-#include "events/actor.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "events/actor.h"
 #include "storage/database.h"
 
 namespace slipway::events {
+
+inline constexpr size_t kMaxEventBytes = 256 * 1024;  // type, subject, actor and data together
 
 struct Event {
   int64_t sequence = 0;     // given by Append
@@ -39,31 +41,52 @@ struct EventFilter {
   bool newest_first = false;
 };
 
-// Thread-safe.
+// Thread-safe. Needs this room's migrations ("events/migrations.h") in the database.
 class EventLog {
  public:
   EventLog(storage::Database& database, base::Clock& clock);
   ~EventLog();
 
   // Inside a write transaction: the event exists exactly if the change does. time, sequence and hash are filled in.
+  // kInvalidArgument: no type, data that is not an object (nothing becomes {}), more than kMaxEventBytes.
   base::Status Append(storage::Transaction& transaction, Event event);
   base::Result<std::vector<Event>> List(const EventFilter& filter) const;
+  // Of the database; when that cannot be read, the last one that this process wrote. 0: none.
   int64_t LastSequence() const;
 
-  // `wake` is called (on the writer's thread, must be quick) after each commit that wrote events. Returns an id for Unsubscribe.
+  // `wake` is called (on the writer's thread, must be quick) at least once after each commit of this process that wrote events.
+  // It may not call Subscribe or Unsubscribe. Returns an id for Unsubscribe, after which it is not running and is not called.
   int64_t Subscribe(std::function<void(int64_t last_sequence)> wake);
   void Unsubscribe(int64_t id);
 
-  // A durable reader: its position is kept in the database under `name`.
+  // A durable reader (see EventReader): its position, the last sequence it is done with, is kept in the database; 0 at first.
   base::Result<int64_t> Position(std::string_view name) const;
   base::Status SavePosition(storage::Transaction& transaction, std::string_view name, int64_t sequence);
 
-  // Recomputes every hash. kDataLoss naming the first sequence that does not fit.
+  // Recomputes every hash. kDataLoss (reason "chain_broken") naming the first sequence that does not fit. Events cut off at the
+  // end do not show in the chain itself: compare with a hash noted elsewhere.
   base::Status VerifyChain() const;
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;  // shared with callbacks of commits under way
+};
+
+// A durable consumer of events: each event at least once, in order. Not thread-safe; one reader a name.
+class EventReader {
+ public:
+  // `filter` chooses by type_prefix and subject_prefix; its other fields are not used.
+  EventReader(EventLog& log, storage::Database& database, std::string name, EventFilter filter = {});
+
+  // Hands the next events (at most `most`, <= 1000) to `handle` and saves the position behind the last one that it took.
+  // A failure of `handle` is returned; that event comes again next time. Returns how many were taken: 0 means up to date.
+  base::Result<int64_t> ProcessBatch(const std::function<base::Status(const Event&)>& handle, int64_t most = 100);
+
+ private:
+  EventLog& log_;
+  storage::Database& database_;
+  const std::string name_;
+  EventFilter filter_;
 };
 
 }  // namespace slipway::events

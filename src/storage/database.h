@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/config.h"
 #include "base/metrics.h"
 #include "base/status.h"
 #include "storage/migration.h"
@@ -40,14 +41,19 @@ class Row {
 };
 using Rows = std::vector<Row>;
 
-// Runs statements; valid only inside the function it is given to, on that thread.
+// Runs statements; valid only inside the function it is given to, on that thread. After a statement has failed the transaction
+// can only fail: later statements return the same failure, and so does the Write or Read even if `body` says ok (to try one
+// thing and then another, ask first with a Query, or use INSERT ... ON CONFLICT DO NOTHING). A statement is one command; its
+// parameters may not hold text with NUL (kInvalidArgument); NaN is stored as NULL. Reasons of failures besides "constraint":
+// "sql_error" (kInternal), "read_only", "disk_full" (kResourceExhausted), "database_busy" and "database_lost" (kUnavailable).
 class Transaction {
  public:
   virtual ~Transaction() = default;
   virtual base::Result<Rows> Query(std::string_view sql, const SqlParams& params = {}) = 0;
   // Rows changed. A unique or foreign key violation is kAlreadyExists / kFailedPrecondition with reason "constraint".
   virtual base::Result<int64_t> Execute(std::string_view sql, const SqlParams& params = {}) = 0;
-  // Called on the writer's thread right after the commit is durable (not on rollback); must be quick.
+  // Called on the writer's thread right after the commit is durable (not on rollback) and before Write returns; must be quick.
+  // Not in a Read.
   virtual void AfterCommit(std::function<void()> callback) = 0;
 };
 
@@ -57,10 +63,13 @@ class Database {
   virtual ~Database() = default;
   // All or nothing, serialised with every other write: `body` returning a failure rolls its changes back and that failure is
   // returned. Returns once the change is durable. Blocks: never call it on an I/O thread, nor inside another `body`.
+  // kUnavailable with reason "commit_outcome_unknown": PostgreSQL was lost during the commit, look before trying again.
+  // kDataLoss: the disk failed (fsync); nothing is written from then on (reason "writer_stopped").
   virtual base::Status Write(const std::function<base::Status(Transaction&)>& body) = 0;
-  // A consistent read of committed data on a pooled connection.
+  // A consistent read of committed data on a pooled connection; a change is refused (reason "read_only"). Not inside a Read.
   virtual base::Status Read(const std::function<base::Status(Transaction&)>& body) = 0;
-  // Brings the schema up: rooms in the order given, numbers rising, each once, recorded in table `schema_migrations`.
+  // Brings the schema up: rooms in the order given, numbers rising, each once, recorded in table `schema_migrations`, all or
+  // nothing. kFailedPrecondition: "migration_changed" (names the file), "newer_schema" (a newer version wrote the database).
   virtual base::Status Migrate(std::span<const Migration> migrations) = 0;
   virtual std::string_view kind() const = 0;  // "sqlite" | "postgresql"
 
@@ -74,6 +83,9 @@ struct DatabaseSettings {
   int64_t readers = 4;        // read connections
   int64_t queue_limit = 10000;  // writes waiting; past it kResourceExhausted
 };
+
+// Settings database.url, database.readers, database.queue_limit.
+void Describe(base::Schema& schema, DatabaseSettings& settings);
 
 base::Result<std::unique_ptr<Database>> OpenSqlite(const std::string& path, const DatabaseSettings& settings,
                                                    base::Metrics& metrics);
