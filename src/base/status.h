@@ -126,11 +126,14 @@ class [[nodiscard]] Result {
 // Takes the value out of a Result (or nothing out of a Status), or returns its Status to the caller:
 //   auto version = TRY(registry.Load(name, number));
 //   TRY(gate.Check(version));
-#define TRY(expression)                                            \
-  __extension__({                                                  \
-    auto try_result_ = (expression);                               \
-    if (!try_result_.ok()) return std::move(try_result_).TakeStatus(); \
-    std::move(try_result_).TakeValue();                            \
+#define TRY(expression) SLIPWAY_TRY_NAMED(expression, __COUNTER__)
+#define SLIPWAY_TRY_NAMED(expression, number) SLIPWAY_TRY_PASTE(expression, number)
+#define SLIPWAY_TRY_PASTE(expression, number) SLIPWAY_TRY_WITH(expression, try_result_##number##_)
+#define SLIPWAY_TRY_WITH(expression, result)                     \
+  __extension__({                                                \
+    auto result = (expression);                                  \
+    if (!result.ok()) return std::move(result).TakeStatus();     \
+    std::move(result).TakeValue();                               \
   })
 
 // Ends the process on a programmer's error; never for bad input, network or disk.
