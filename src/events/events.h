@@ -33,10 +33,10 @@ struct Event {
 base::Json ToJson(const Event& event);
 
 struct EventFilter {
-  std::string type_prefix;
-  std::string subject_prefix;
+  std::string type_prefix = {};
+  std::string subject_prefix = {};
   int64_t after_sequence = 0;
-  std::optional<base::Micros> since;
+  std::optional<base::Micros> since = {};
   int64_t limit = 100;  // <= 1000
   bool newest_first = false;
 };

@@ -86,7 +86,7 @@ base::Status Apply(Transaction& transaction, const Migration& migration, const s
       "INSERT INTO schema_migrations (room, number, name, sha256, applied_at) VALUES ($1, $2, $3, $4, $5)",
       {std::string(migration.room), int64_t{migration.number}, std::string(migration.name), sha256,
        base::SystemClock().Now()}));
-  base::Log(base::LogLevel::kInfo, "storage", "migration applied", {{"file", NameOf(migration)}});
+  base::Log(base::LogLevel::kDebug, "storage", "migration applied", {{"file", NameOf(migration)}});
   return base::Status::Ok();
 }
 
