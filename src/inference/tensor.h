@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -29,14 +30,17 @@ using Shape = std::vector<int64_t>;  // -1: any size (in descriptions only)
 // Elements; kInvalidArgument on a negative dimension or overflow.
 base::Result<int64_t> ElementCount(const Shape& shape);
 
+// A value type: a copy shares the bytes, mutable_bytes() gives a tensor bytes of its own first when they are shared or borrowed.
 class Tensor {
  public:
-  Tensor() = default;
-  // Zeroed, owned.
+  Tensor() = default;  // FP32 [0]
+  // Zeroed (or empty strings), owned. The shape must be valid (ElementCount).
   Tensor(DataType type, Shape shape);
   static Tensor Strings(Shape shape, std::vector<std::string> values);
   // `bytes` must stay valid as long as `owner` lives; alignment is the caller's (copy when it does not fit).
+  // `bytes` is exactly ElementCount * SizeOf long; not for strings.
   static Tensor Borrow(DataType type, Shape shape, std::span<const std::byte> bytes, std::shared_ptr<const void> owner);
+  // T: bool, an integer, float, double or std::string; `values` has ElementCount(shape) elements.
   template <typename T>
   static Tensor Of(Shape shape, const std::vector<T>& values);
 
@@ -45,31 +49,69 @@ class Tensor {
   int64_t element_count() const { return count_; }
   // Rows: the first dimension; 1 for a scalar.
   int64_t rows() const { return shape_.empty() ? 1 : shape_[0]; }
-  std::span<const std::byte> bytes() const;   // empty for strings
-  std::span<std::byte> mutable_bytes();       // owned tensors only
+  std::span<const std::byte> bytes() const { return view_; }  // empty for strings
+  std::span<std::byte> mutable_bytes();
   const std::vector<std::string>& strings() const { return strings_; }
   std::vector<std::string>& mutable_strings() { return strings_; }
+  // T must have the element's size (CHECKed).
   template <typename T>
   std::span<const T> As() const {
-    return {reinterpret_cast<const T*>(bytes().data()), static_cast<size_t>(count_)};
+    CHECK(sizeof(T) == SizeOf(type_), "tensor read as another type");
+    return {reinterpret_cast<const T*>(view_.data()), static_cast<size_t>(count_)};
   }
   // Same elements, other shape of equal count.
   base::Result<Tensor> Reshape(Shape shape) const;
   // Element as double (bool 0/1, half types widened); CHECKs for strings.
   double NumberAt(int64_t index) const;
-  // Rows [begin, end), borrowed where possible.
+  // Rows [begin, end) of a tensor of rank >= 1; the bytes are shared, strings are copied.
   Tensor Slice(int64_t begin, int64_t end) const;
 
  private:
   DataType type_ = DataType::kFp32;
+  bool owned_ = false;  // owner_ is bytes that a Tensor made, not a borrowed body
   Shape shape_ = {0};
   int64_t count_ = 0;
   std::shared_ptr<const void> owner_;
   std::span<const std::byte> view_;
   std::vector<std::string> strings_;
 };
-// Stacks along the first dimension; all of one type and inner shape.
+
+template <typename T>
+constexpr DataType DataTypeOf() {
+  if constexpr (std::is_same_v<T, bool>) {
+    return DataType::kBool;
+  } else if constexpr (std::is_same_v<T, float>) {
+    return DataType::kFp32;
+  } else if constexpr (std::is_same_v<T, double>) {
+    return DataType::kFp64;
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    return DataType::kString;
+  } else {
+    static_assert(std::is_integral_v<T>);
+    constexpr DataType kSigned[] = {DataType::kInt8, DataType::kInt16, DataType::kInt32, DataType::kInt64};
+    constexpr DataType kUnsigned[] = {DataType::kUint8, DataType::kUint16, DataType::kUint32, DataType::kUint64};
+    constexpr size_t log2 = sizeof(T) == 1 ? 0 : sizeof(T) == 2 ? 1 : sizeof(T) == 4 ? 2 : 3;
+    return std::is_signed_v<T> ? kSigned[log2] : kUnsigned[log2];
+  }
+}
+
+template <typename T>
+Tensor Tensor::Of(Shape shape, const std::vector<T>& values) {
+  if constexpr (std::is_same_v<T, std::string>) {
+    return Strings(std::move(shape), values);
+  } else {
+    Tensor tensor(DataTypeOf<T>(), std::move(shape));
+    CHECK(static_cast<size_t>(tensor.element_count()) == values.size(), "tensor values do not fit its shape");
+    T* out = reinterpret_cast<T*>(tensor.mutable_bytes().data());
+    for (size_t i = 0; i < values.size(); ++i) out[i] = values[i];
+    return tensor;
+  }
+}
+
+// Stacks along the first dimension; at least one part, all of one type and inner shape, else kInvalidArgument
+// (reason "shapes_differ"). A single part is returned as it is, without a copy.
 base::Result<Tensor> Concatenate(std::span<const Tensor> parts);
+base::Result<Tensor> Concatenate(std::span<const Tensor* const> parts);
 
 struct Value;
 struct Sequence {
@@ -87,6 +129,8 @@ struct Value {
 struct NamedTensor {
   std::string name;
   Tensor tensor;
+  // For an output that was maps in the model (a classifier's ZipMap): what the columns of `tensor` mean, INT64 or BYTES [C].
+  std::shared_ptr<const Tensor> labels = nullptr;
 };
 
 // What a model takes and gives.
@@ -94,6 +138,7 @@ struct TensorSpec {
   std::string name;
   DataType type = DataType::kFp32;
   Shape shape;  // -1: any
+  bool any_rank = false;  // the model does not say its rank; `shape` is empty then
 };
 
 struct Request {
