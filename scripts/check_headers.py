@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""check_headers.py BUILD_FOLDER: every header under src/ compiles alone and stays under 60,000 preprocessed lines.
+"""check_headers.py BUILD_FOLDER: every header under src/ compiles alone and stays under 65,000 preprocessed lines
+(blank lines and line markers aside).
 
 A header whose preprocessed text was already found good is not compiled again (BUILD_FOLDER/good_headers.txt remembers).
 """
@@ -11,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SRC = Path(__file__).resolve().parent.parent / "src"
-MAX_LINES = 60_000
+MAX_LINES = 65_000
 COMPILER = ["g++", "-std=c++20", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror"]
 
 
@@ -22,7 +23,7 @@ def check(header: Path, build: Path, good: set[str]) -> tuple[str, str]:
     text = subprocess.run(preprocess, input=f'#include "{name}"\n'.encode(), capture_output=True, check=False)
     if text.returncode:
         return "", f"src/{name}: {text.stderr.decode()}"
-    lines = text.stdout.count(b"\n")
+    lines = sum(1 for line in text.stdout.splitlines() if line.strip() and not line.startswith(b"#"))
     if lines > MAX_LINES:
         return "", f"src/{name}: {lines} preprocessed lines, at most {MAX_LINES}"
     digest = hashlib.sha256(text.stdout).hexdigest()
