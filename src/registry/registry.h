@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Registry: models, their immutable versions, stages, aliases, and the gates that guard each stage.
 // A version's files are copied once, at creation, to `models/<model>/v<number>/` with a manifest of SHA-256; from READY on
-// nothing can change them. Thread-safe; calls block (database, blobs).
+// nothing can change them. Numbers rise by one and are never given twice, also not after a deletion.
+// Thread-safe; calls block (database, blobs).
+// Errors: kNotFound (model_not_found, version_not_found, alias_not_found), kAlreadyExists (model_exists), kInvalidArgument,
+// kFailedPrecondition (gate_failed, version_not_ready, version_in_use, model_in_use, source_empty), kAborted (changed_meanwhile).
+// Events: model.created, .updated, .deleted; version.created, .ready, .failed, .updated, .deleted, .stage_changed,
+// .gate_refused; alias.set, alias.deleted.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +18,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/config.h"
 #include "base/json.h"
 #include "base/status.h"
 #include "events/events.h"
@@ -50,8 +56,10 @@ struct Version {
   Tags tags;
   std::vector<std::string> aliases;
   std::vector<ManifestFile> files;
-  // What the required-metadata gate asks for, read from the run when the version is created.
-  base::Json metadata;  // {"dataset_hash","git_sha","training_duration_s","params":{},"metrics":{}}
+  // What the required-metadata gate asks for: {"dataset_hash","dataset":{"name","source","digest","context"},"git_sha",
+  // "training_duration_s","params":{},"metrics":{}}. Follows the run until the version first enters a guarded stage.
+  base::Json metadata;
+  bool metadata_frozen = false;
   std::string Folder() const;  // blob folder: "models/<model>/v<number>"
 };
 
@@ -74,7 +82,9 @@ struct Verdict {
   base::Json evidence;   // numbers, file names, diffs
   base::Micros took = 0;
 };
+// {"gate","outcome":"pass|fail|not_run","summary","evidence","took_ms"}
 base::Json ToJson(const Verdict& verdict);
+std::string_view OutcomeName(Outcome outcome);
 
 struct GateContext {
   const Version& version;
@@ -90,6 +100,14 @@ class Gate {
   // Which stages it guards by default (the policy may say otherwise).
   virtual bool Guards(Stage stage) const = 0;
   virtual Verdict Check(const GateContext& context) = 0;
+};
+
+// Where a version's metadata comes from while it is not frozen: the run's record (tracking, in the product). Thread-safe.
+class MetadataSource {
+ public:
+  virtual ~MetadataSource() = default;
+  // kNotFound when the version has no run any more: the metadata kept so far stays.
+  virtual base::Result<base::Json> MetadataOf(const std::string& run_id, const std::string& model_id) = 0;
 };
 
 struct TransitionRequest {
@@ -123,6 +141,15 @@ struct CreateVersionRequest {
 
 struct RegistrySettings {
   std::vector<std::string> required_metadata = {"dataset_hash", "params", "metrics", "git_sha", "training_duration_s"};
+  std::string cache_folder = "cache/models";  // local copies of versions, for runtimes that open files by path
+};
+void Describe(base::Schema& schema, RegistrySettings& settings);
+
+// Which versions; every field that is set must match. Numbers rising within a model, models by name.
+struct VersionQuery {
+  std::optional<std::string> model;
+  std::optional<std::string> run_id;
+  std::optional<std::string> model_id;
 };
 
 class Registry {
@@ -130,21 +157,40 @@ class Registry {
   Registry(storage::Database& database, storage::Blobs& blobs, events::EventLog& events, base::Clock& clock,
            RegistrySettings settings);
   ~Registry();
-  void AddGate(std::unique_ptr<Gate> gate);  // before the first request
+  void AddGate(std::unique_ptr<Gate> gate);                            // before the first request
+  void SetMetadataSource(std::shared_ptr<MetadataSource> source);      // before the first request
+  // Finishes or fails what a crash left half-done: versions still PENDING, files of deleted versions. Once, before requests.
+  base::Status Start();
 
   base::Result<Model> CreateModel(const std::string& name, const Tags& tags, const std::string& description,
                                   const events::Actor& actor);
   base::Result<Model> GetModel(const std::string& name);
   base::Result<std::vector<Model>> ListModels();
+  base::Result<Model> UpdateModel(const std::string& name, const std::string& description, const events::Actor& actor);
+  base::Status SetModelTag(const std::string& name, const std::string& key, const std::string& value);
+  base::Status DeleteModelTag(const std::string& name, const std::string& key);
+  // Refused while an alias names one of its versions or one is in staging or production.
+  base::Status DeleteModel(const std::string& name, const events::Actor& actor);
+
+  // Copies the files, then the version is READY; a failure leaves it FAILED_REGISTRATION without files.
   base::Result<Version> CreateVersion(const CreateVersionRequest& request);
   base::Result<Version> GetVersion(const std::string& model, int64_t number);
   base::Result<Version> GetByAlias(const std::string& model, const std::string& alias);
   base::Result<std::vector<Version>> ListVersions(const std::string& model);  // numbers rising
+  base::Result<std::vector<Version>> FindVersions(const VersionQuery& query);
+  base::Result<Version> UpdateVersion(const std::string& model, int64_t number, const std::string& description,
+                                      const events::Actor& actor);
+  base::Status SetVersionTag(const std::string& model, int64_t number, const std::string& key, const std::string& value);
+  base::Status DeleteVersionTag(const std::string& model, int64_t number, const std::string& key);
+  // Refused while an alias names it or it is in staging or production.
+  base::Status DeleteVersion(const std::string& model, int64_t number, const events::Actor& actor);
   base::Result<std::optional<Version>> InStage(const std::string& model, Stage stage);  // the newest one there
+  // Changes nothing.
   base::Result<std::vector<Verdict>> RunGates(const std::string& model, int64_t number, Stage to);
+  // The newest recorded verdict of each gate, in the order of the gates' names.
   base::Result<std::vector<Verdict>> RecordedVerdicts(const std::string& model, int64_t number);
   // One transaction: verdicts, stage, archiving, event. A failed gate is kFailedPrecondition (reason "gate_failed") whose message
-  // lists each failing gate's summary; the verdicts are recorded all the same.
+  // lists each failing gate's summary; the verdicts are recorded all the same. Production holds one version at most, always.
   base::Result<TransitionOutcome> Transition(const TransitionRequest& request);
   base::Status SetAlias(const std::string& model, const std::string& alias, int64_t number, const events::Actor& actor);
   base::Status DeleteAlias(const std::string& model, const std::string& alias, const events::Actor& actor);

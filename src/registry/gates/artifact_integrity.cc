@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The gate that reads a version's files again: they are still, byte for byte, what was registered.
+#include <utility>
+
+#include "registry/gates.h"
+
+namespace slipway::registry {
+namespace {
+
+class ArtifactIntegrity final : public Gate {
+ public:
+  explicit ArtifactIntegrity(storage::Blobs& blobs) : blobs_(blobs) {}
+  std::string_view name() const override { return "artifact_integrity"; }
+  bool Guards(Stage stage) const override { return stage == Stage::kStaging || stage == Stage::kProduction; }
+
+  Verdict Check(const GateContext& context) override {
+    base::Json differences = base::Json::MakeArray();
+    std::string summary;
+    int64_t bytes = 0;
+    for (const ManifestFile& file : context.version.files) {
+      const std::string difference = Difference(context.version.Folder() + "/" + file.path, file);
+      bytes += file.size_bytes;
+      if (difference.empty()) continue;
+      differences.Append(base::Json::MakeObject({{"path", file.path}, {"difference", difference}}));
+      summary += (summary.empty() ? "" : " ") + ("'" + file.path + "' " + difference + ".");
+    }
+    if (context.version.files.empty()) summary = "The version has no files.";
+    Verdict verdict;
+    verdict.outcome = summary.empty() ? Outcome::kPass : Outcome::kFail;
+    verdict.summary = summary.empty() ? "All " + std::to_string(context.version.files.size()) + " files have their SHA-256."
+                                      : summary + " Register the model again.";
+    verdict.evidence = base::Json::MakeObject({{"files", static_cast<int64_t>(context.version.files.size())},
+                                               {"size_bytes", bytes},
+                                               {"differences", std::move(differences)}});
+    return verdict;
+  }
+
+ private:
+  std::string Difference(const std::string& key, const ManifestFile& file) {
+    const base::Result<storage::BlobDigest> digest = blobs_.Digest(key);
+    if (!digest.ok()) return "cannot be read: " + digest.status().message();
+    if (digest->size_bytes != file.size_bytes) {
+      return "has " + std::to_string(digest->size_bytes) + " bytes instead of " + std::to_string(file.size_bytes);
+    }
+    return digest->sha256 == file.sha256 ? "" : "has SHA-256 " + digest->sha256 + " instead of " + file.sha256;
+  }
+
+  storage::Blobs& blobs_;
+};
+
+}  // namespace
+
+std::unique_ptr<Gate> MakeArtifactIntegrityGate(storage::Blobs& blobs) { return std::make_unique<ArtifactIntegrity>(blobs); }
+
+}  // namespace slipway::registry

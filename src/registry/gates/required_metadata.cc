@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The gate that asks where a version comes from: data, code, parameters, measured quality, time spent.
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "registry/gates.h"
+
+namespace slipway::registry {
+namespace {
+
+struct HowToSend {
+  std::string_view item;
+  std::string_view how;
+};
+
+constexpr std::array<HowToSend, 5> kHowToSend = {{
+    {"dataset_hash", "log the training data with mlflow.log_input(dataset) or set the run's tag 'dataset_hash'"},
+    {"params", "log the parameters with mlflow.log_params({...})"},
+    {"metrics", "log the evaluation with mlflow.log_metrics({...})"},
+    {"git_sha", "set the run's tag 'git_sha' (or 'mlflow.source.git.commit') to the commit that trained it"},
+    {"training_duration_s", "set the run's tag, param or metric 'training_duration_s', or end the run: its start and end time count"},
+}};
+
+std::string_view How(std::string_view item) {
+  const auto* const known = std::ranges::find(kHowToSend, item, &HowToSend::item);
+  return known == kHowToSend.end() ? "set the run's tag of that name" : known->how;
+}
+
+bool IsThere(const base::Json& metadata, std::string_view item) {
+  const base::Json* value = metadata.Find(item);
+  if (value == nullptr || value->is_null()) return false;
+  if (value->is_string()) return !value->AsString().empty();
+  if (value->is_object()) return !value->AsObject().empty();
+  if (value->is_array()) return !value->AsArray().empty();
+  return true;
+}
+
+class RequiredMetadata final : public Gate {
+ public:
+  explicit RequiredMetadata(std::vector<std::string> required) : required_(std::move(required)) {}
+  std::string_view name() const override { return "required_metadata"; }
+  bool Guards(Stage stage) const override { return stage == Stage::kStaging || stage == Stage::kProduction; }
+
+  Verdict Check(const GateContext& context) override {
+    base::Json missing = base::Json::MakeArray();
+    std::string summary;
+    for (const std::string& item : required_) {
+      if (IsThere(context.version.metadata, item)) continue;
+      missing.Append(item);
+      summary += (summary.empty() ? "" : " ") + item + " is missing: " + std::string(How(item)) + ".";
+    }
+    Verdict verdict;
+    verdict.outcome = summary.empty() ? Outcome::kPass : Outcome::kFail;
+    verdict.summary = summary.empty() ? "The run records all that is required." : summary;
+    verdict.evidence = base::Json::MakeObject({{"missing", std::move(missing)}, {"found", context.version.metadata}});
+    return verdict;
+  }
+
+ private:
+  std::vector<std::string> required_;
+};
+
+}  // namespace
+
+std::unique_ptr<Gate> MakeRequiredMetadataGate(std::vector<std::string> required) {
+  return std::make_unique<RequiredMetadata>(std::move(required));
+}
+
+}  // namespace slipway::registry
