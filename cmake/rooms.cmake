@@ -20,6 +20,9 @@ target_compile_options(slipway_test_pch PRIVATE ${SLIPWAY_WARNINGS})
 target_precompile_headers(slipway_test_pch PRIVATE <gtest/gtest.h> <gmock/gmock.h> <chrono> <filesystem> <functional>
   <map> <memory> <optional> <string> <string_view> <thread> <vector>)
 
+add_custom_target(product)     # the binary and every room's library
+add_custom_target(unit_tests)  # the tests labelled unit
+
 function(slipway_add_test name label timeout_s)
   add_executable(${name} ${ARGN})
   target_compile_options(${name} PRIVATE ${SLIPWAY_WARNINGS})
@@ -79,6 +82,7 @@ function(slipway_room)
     set(scope PUBLIC)
     add_library(slipway_${id} STATIC ${sources})
     target_compile_options(slipway_${id} PRIVATE ${SLIPWAY_WARNINGS})
+    add_dependencies(product slipway_${id})
   else()  # headers only
     set(scope INTERFACE)
     add_library(slipway_${id} INTERFACE)
@@ -97,6 +101,7 @@ function(slipway_room)
   if(tests)
     slipway_add_test(${id}_test unit 120 ${tests})
     target_link_libraries(${id}_test PRIVATE slipway_${id}_testing slipway_${id})
+    add_dependencies(unit_tests ${id}_test)
   endif()
   if(store_tests)
     slipway_add_test(${id}_store_test store 300 ${store_tests})
@@ -120,7 +125,11 @@ function(slipway_add_binary)
   endif()
   add_executable(slipway src/main.cc)
   target_compile_options(slipway PRIVATE ${SLIPWAY_WARNINGS})
-  set_target_properties(slipway PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+  add_dependencies(product slipway)
+  set_target_properties(slipway PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}
+                        INSTALL_RPATH "$ORIGIN/../lib/slipway")
+  install(TARGETS slipway RUNTIME DESTINATION bin)
+  install(FILES ${SLIPWAY_SDK_LIBRARIES} DESTINATION lib/slipway)
   foreach(room cli app)
     if(TARGET slipway_${room})
       target_link_libraries(slipway PRIVATE slipway_${room})

@@ -25,6 +25,7 @@ function(slipway_sdk_library name pattern)
   list(GET found 0 found)
   add_library(${name} SHARED IMPORTED GLOBAL)
   set_target_properties(${name} PROPERTIES IMPORTED_LOCATION ${found})
+  set(SLIPWAY_SDK_LIBRARIES ${SLIPWAY_SDK_LIBRARIES} ${found} PARENT_SCOPE)  # what an installed binary takes along
   target_include_directories(${name} SYSTEM INTERFACE ${sdk}/pyarrow/include)
 endfunction()
 
@@ -43,4 +44,5 @@ file(GLOB SLIPWAY_ONNXRUNTIME ${sdk}/onnxruntime/capi/libonnxruntime.so.*)
 if(NOT SLIPWAY_ONNXRUNTIME)
   message(FATAL_ERROR "${sdk}/onnxruntime/capi/libonnxruntime.so.* is missing: run `make setup`")
 endif()
+list(APPEND SLIPWAY_SDK_LIBRARIES ${SLIPWAY_ONNXRUNTIME})
 configure_file(${CMAKE_SOURCE_DIR}/cmake/slipway_build_config.h.in ${CMAKE_BINARY_DIR}/generated/slipway_build_config.h)

@@ -52,7 +52,7 @@ base::Result<FlatValue> FlattenMaps(const std::vector<Value>& items) {
   }
   auto table = Concatenate(rows);
   if (!table.ok()) return Ragged("its maps have values of different types");
-  return FlatValue{*std::move(table), std::make_shared<Tensor>(keys)};
+  return FlatValue{std::move(*table), std::make_shared<Tensor>(keys)};
 }
 
 base::Result<FlatValue> FlattenTensors(const std::vector<Value>& items) {
@@ -67,7 +67,7 @@ base::Result<FlatValue> FlattenTensors(const std::vector<Value>& items) {
   }
   auto stacked = Concatenate(rows);
   if (!stacked.ok()) return Ragged("its tensors have different types or shapes");
-  return FlatValue{*std::move(stacked), nullptr};
+  return FlatValue{std::move(*stacked), nullptr};
 }
 
 }  // namespace

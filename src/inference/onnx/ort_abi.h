@@ -31,7 +31,7 @@ using OrtLoggingFunction = void (*)(void* parameter, int severity, const char* c
 inline constexpr uint32_t kOrtApiVersion = 24;  // of ONNX Runtime 1.24 and later
 
 // Values of the ABI's enums.
-inline constexpr int kOrtLogWarning = 2, kOrtLogError = 3;
+inline constexpr int kOrtLogWarning = 2, kOrtLogError = 3, kOrtLogFatal = 4;
 inline constexpr int kOrtErrorInvalidArgument = 2;
 inline constexpr int kOrtOptimizeAll = 99;
 inline constexpr int kOrtDeviceAllocator = 0, kOrtMemTypeDefault = 0;
@@ -57,6 +57,7 @@ inline constexpr int kOrtTypeTensor = 1, kOrtTypeSequence = 2, kOrtTypeMap = 3;
   X(36, SessionGetInputName, OrtStatus*, (const OrtSession*, size_t, OrtAllocator*, char**))                                \
   X(37, SessionGetOutputName, OrtStatus*, (const OrtSession*, size_t, OrtAllocator*, char**))                               \
   X(39, CreateRunOptions, OrtStatus*, (OrtRunOptions**))                                                                    \
+  X(41, RunOptionsSetRunLogSeverityLevel, OrtStatus*, (OrtRunOptions*, int))                                                \
   X(48, CreateTensorAsOrtValue, OrtStatus*,                                                                                 \
     (OrtAllocator*, const int64_t* shape, size_t rank, int element_type, OrtValue**))                                       \
   X(49, CreateTensorWithDataAsOrtValue, OrtStatus*,                                                                         \

@@ -97,7 +97,9 @@ base::Status OrtLibrary::Start() {
   TRY(Take(api_.DisableTelemetryEvents(env_), kReason, kCode));
   TRY(Take(api_.GetAllocatorWithDefaultOptions(&allocator_), kReason, kCode));
   TRY(Take(api_.CreateCpuMemoryInfo(kOrtDeviceAllocator, kOrtMemTypeDefault, &cpu_), kReason, kCode));
-  return Take(api_.CreateRunOptions(&run_options_), kReason, kCode);
+  TRY(Take(api_.CreateRunOptions(&run_options_), kReason, kCode));
+  // A failed run is a Status already; logging it too would let any caller fill the log.
+  return Take(api_.RunOptionsSetRunLogSeverityLevel(run_options_, kOrtLogFatal), kReason, kCode);
 }
 
 OrtLibrary::~OrtLibrary() {

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// For tests of this room and of those above: the tiny models, and a runtime whose sessions do what a test says.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "inference/runtime.h"
+
+namespace slipway::inference {
+
+// tests/data/models/<name>.onnx
+std::string TestModel(const std::string& name);
+// Two rows of every element type, for the model "identity"; the strings hold a zero byte and UTF-8.
+Request IdentityRequest();
+
+// Calls a function for each run. Thread-safe when the function is.
+class FakeSession final : public Session {
+ public:
+  using Body = std::function<base::Result<Response>(const Request&)>;
+  FakeSession(ModelDescription description, Body body) : description_(std::move(description)), body_(std::move(body)) {}
+  const ModelDescription& description() const override { return description_; }
+  base::Result<Response> Run(const Request& request) override { return body_(request); }
+
+ private:
+  ModelDescription description_;
+  Body body_;
+};
+
+// Runtime "fake": Load(path) gives `open(path)`.
+class FakeRuntime final : public Runtime {
+ public:
+  using Open = std::function<base::Result<std::unique_ptr<Session>>(const std::string& path)>;
+  explicit FakeRuntime(Open open) : open_(std::move(open)) {}
+  std::string_view name() const override { return "fake"; }
+  std::string Version() const override { return "1"; }
+  base::Result<std::unique_ptr<Session>> Load(const std::string& path) override { return open_(path); }
+
+ private:
+  Open open_;
+};
+
+// x FP32 [-1, 1] -> y FP32 [-1, 1], batchable.
+ModelDescription OneNumberModel();
+// The request and the answer of that model for these rows.
+Request OneNumber(const std::vector<float>& rows);
+base::Result<Response> TimesTen(const Request& request);
+
+}  // namespace slipway::inference
