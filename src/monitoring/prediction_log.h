@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// PredictionLog: every prediction, appended before its answer leaves (kill -9 safe), counted into the windows of its endpoint.
+// PredictionLog: every prediction, written to an append-only log before its answer leaves (survives kill -9), found again by id,
+// by time and by endpoint. The bytes of a record are described in docs/formats/predictions.md.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "base/status.h"
 #include "inference/tensor.h"
+#include "storage/segments.h"
 
 namespace slipway::monitoring {
+
+class PredictionIndex;
 
 // One answered request of `rows` predictions. Row i has the prediction id `id` when rows == 1, else `id` + "." + i.
 struct PredictionRecord {
@@ -38,15 +45,92 @@ struct PredictionRecord {
   std::vector<inference::NamedTensor> outputs;
 };
 
-// What the rest of the house sees of one row.
-struct PredictionRow {
-  std::string id;
-  base::Micros time = 0;
-  std::string endpoint;
-  std::string model;
-  int64_t version = 0;
-  std::string arm;
-  double score = 0;  // the monitored output: by default the last column of the last FP output (positive class)
+// One row of a record: inputs and outputs are cut to that row where their first dimension is the rows.
+struct LoggedPrediction {
+  std::string id;  // with ".row" when the request had several
+  int64_t row = 0;
+  PredictionRecord record;  // record.id is the request's; record.rows all its rows
+};
+
+// "01J...": row 0; "01J....7": row 7. kInvalidArgument (field "prediction_id") when it is neither.
+struct PredictionId {
+  std::string record_id;
+  int64_t row = 0;
+};
+base::Result<PredictionId> ParsePredictionId(std::string_view text);
+std::string FormatPredictionId(const std::string& record_id, int64_t row, int64_t rows);
+
+enum class StatusFilter { kAll, kOk, kFailed };
+
+inline constexpr int64_t kMaxPredictionsInPage = 1000;
+
+struct PredictionFilter {
+  std::string endpoint;                  // empty: any
+  std::optional<int64_t> version;
+  std::string arm;                       // empty: any
+  std::optional<base::Micros> since;     // record time >= since
+  std::optional<base::Micros> until;     // record time < until
+  StatusFilter status = StatusFilter::kAll;
+  int64_t limit = 100;                   // rows, at most kMaxPredictionsInPage
+  std::string page_token;                // of the page before; empty: the newest
+};
+struct PredictionPage {
+  std::vector<LoggedPrediction> predictions;  // newest first
+  std::string next_page_token;                // empty: no more
+};
+
+// `requests` and `rows` count everything that was logged, the failed ones included.
+struct PredictionCount {
+  int64_t requests = 0;
+  int64_t rows = 0;
+  int64_t failed_requests = 0;
+  int64_t failed_rows = 0;
+};
+
+// Thread-safe.
+class PredictionLog {
+ public:
+  // `recent_requests`: how many requests are found by request id, and by id without reading a block.
+  // Nothing can be found before the first LoadIndex.
+  static base::Result<std::unique_ptr<PredictionLog>> Open(const std::string& folder,
+                                                           const storage::SegmentSettings& settings,
+                                                           int64_t recent_requests, base::Metrics& metrics);
+  ~PredictionLog();
+
+  // Encodes and writes; returns when the record is as durable as the setting says. kInvalidArgument: the id is not a ULID;
+  // kResourceExhausted: disk full or record too big, nothing was written. About a microsecond; called on I/O threads.
+  // The record can be found once it is indexed: by the follower, or at once when nobody follows.
+  base::Status Append(const PredictionRecord& record);
+  // Takes each record's bytes after it was written, in no particular order; must be quick. Before the first Append.
+  void Follow(std::function<void(storage::RecordPosition, std::string)> follower);
+  void AddToIndex(storage::RecordPosition position, const PredictionRecord& record);
+  // Reads the whole log once, in order: fills the index and shows every record to `visit`.
+  base::Status LoadIndex(const std::function<void(const PredictionRecord&)>& visit);
+
+  base::Result<PredictionRecord> GetRecord(std::string_view record_id) const;   // kNotFound
+  base::Result<LoggedPrediction> Get(std::string_view prediction_id) const;     // kNotFound
+  // The newest successful record with the caller's request id, among the recent ones; nullopt when there is none.
+  base::Result<std::optional<PredictionRecord>> FindByRequestId(const std::string& endpoint,
+                                                                const std::string& request_id) const;
+  // True when older requests than FindByRequestId knows are in the log.
+  bool HasForgottenRequests() const;
+  base::Result<PredictionPage> List(const PredictionFilter& filter) const;
+  // Records of `endpoint` (empty: all) with since <= time < until, in log order, until `visit` returns false.
+  base::Status Visit(const std::string& endpoint, base::Micros since, base::Micros until,
+                     const std::function<bool(const PredictionRecord&)>& visit) const;
+  PredictionCount Count(const std::string& endpoint) const;  // empty: all
+  std::vector<std::string> Endpoints() const;
+
+ private:
+  PredictionLog(std::unique_ptr<storage::Segments> segments, int64_t recent_requests, base::Metrics& metrics);
+  base::Result<PredictionRecord> ReadRecord(storage::RecordPosition position) const;
+
+  std::unique_ptr<storage::Segments> segments_;
+  std::function<void(storage::RecordPosition, std::string)> follower_;
+  base::Histogram& append_seconds_;
+  mutable std::mutex mutex_;  // of what follows
+  std::unique_ptr<PredictionIndex> index_;
+  std::map<std::string, PredictionCount, std::less<>> counts_;
 };
 
 }  // namespace slipway::monitoring
