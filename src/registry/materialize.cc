@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A version's walk, towards serving: its files as a local folder, for runtimes that open files by path. Made under a temporary
-// name and renamed when whole; checked against the manifest once per process, so that a damaged copy is made anew.
+// A version's walk, towards serving: its files as a local folder, for runtimes that open files by
+// path. Made under a temporary name and renamed when whole; checked against the manifest once per
+// process, so that a damaged copy is made anew.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -19,7 +20,8 @@ namespace fs = std::filesystem;
 constexpr size_t kBufferBytes = 1 << 20;
 
 base::Status Differs(const ManifestFile& file, const std::string& how) {
-  return base::Status(base::Code::kDataLoss, "file_differs", "file '" + file.path + "' is not what was registered: " + how, file.path);
+  return base::Status(base::Code::kDataLoss, "file_differs",
+                      "file '" + file.path + "' is not what was registered: " + how, file.path);
 }
 
 base::Status WriteAll(int fd, const char* data, size_t size) {
@@ -35,17 +37,21 @@ base::Status WriteAll(int fd, const char* data, size_t size) {
 
 base::Status CheckDigest(const ManifestFile& file, int64_t size_bytes, base::Sha256& hash) {
   if (size_bytes != file.size_bytes) {
-    return Differs(file, std::to_string(size_bytes) + " bytes instead of " + std::to_string(file.size_bytes));
+    return Differs(
+        file, std::to_string(size_bytes) + " bytes instead of " + std::to_string(file.size_bytes));
   }
   const std::string sha256 = hash.FinishHex();
-  if (sha256 != file.sha256) return Differs(file, "SHA-256 " + sha256 + " instead of " + file.sha256);
+  if (sha256 != file.sha256)
+    return Differs(file, "SHA-256 " + sha256 + " instead of " + file.sha256);
   return {};
 }
 
-base::Status FetchFile(storage::Blobs& blobs, const std::string& key, const ManifestFile& file, const base::Directory& folder) {
+base::Status FetchFile(storage::Blobs& blobs, const std::string& key, const ManifestFile& file,
+                       const base::Directory& folder) {
   const fs::path parent = fs::path(file.path).parent_path();
   if (!parent.empty()) TRY(base::CreateDirectories(folder.path() + "/" + parent.string()));
-  const base::FileHandle out = TRY(folder.OpenFile(file.path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC));
+  const base::FileHandle out =
+      TRY(folder.OpenFile(file.path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC));
   const std::unique_ptr<storage::BlobReader> reader = TRY(blobs.Open(key));
   std::vector<char> buffer(kBufferBytes);
   base::Sha256 hash;
@@ -103,12 +109,13 @@ base::Status Fetch(storage::Blobs& blobs, const Version& version, const std::str
 
 base::Result<std::string> Registry::Materialize(const Version& version) {
   if (version.status != "READY") {
-    return base::FailedPrecondition("version_not_ready", "version " + std::to_string(version.number) + " of model '" +
-                                                             version.model + "' is " + version.status);
+    return base::FailedPrecondition("version_not_ready",
+                                    "version " + std::to_string(version.number) + " of model '" +
+                                        version.model + "' is " + version.status);
   }
   const std::string digest = base::Sha256Hex(ManifestJson(version.files).Dump()).substr(0, 16);
-  const std::string path =
-      state_->settings.cache_folder + "/" + version.model + "/v" + std::to_string(version.number) + "-" + digest;
+  const std::string path = state_->settings.cache_folder + "/" + version.model + "/v" +
+                           std::to_string(version.number) + "-" + digest;
   const std::shared_ptr<std::mutex> lock = state_->LockOf(state_->copy_locks, path);
   const std::lock_guard hold(*lock);
   {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What models, aliases and tags may be called. Failures are kInvalidArgument naming the field and what was expected.
+// What models, aliases and tags may be called. Failures are kInvalidArgument naming the field and
+// what was expected.
 #pragma once
 
 #include <string>

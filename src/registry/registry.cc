@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A version's walk, the names: models, tags and aliases. Versions are in versions.cc, stages in transition.cc.
+// A version's walk, the names: models, tags and aliases. Versions are in versions.cc, stages in
+// transition.cc.
 #include "registry/registry.h"
 
 #include <utility>
@@ -21,8 +22,9 @@ std::string SubjectOf(const std::string& model, int64_t number) {
   return SubjectOf(model) + "/version/" + std::to_string(number);
 }
 
-base::Status Registry::State::Emit(storage::Transaction& transaction, std::string type, std::string subject,
-                                   const events::Actor& actor, base::Json data) {
+base::Status Registry::State::Emit(storage::Transaction& transaction, std::string type,
+                                   std::string subject, const events::Actor& actor,
+                                   base::Json data) {
   events::Event event;
   event.type = std::move(type);
   event.subject = std::move(subject);
@@ -31,43 +33,56 @@ base::Status Registry::State::Emit(storage::Transaction& transaction, std::strin
   return events.Append(transaction, std::move(event));
 }
 
-std::shared_ptr<std::mutex> Registry::State::LockOf(std::map<std::string, std::shared_ptr<std::mutex>>& locks,
-                                                    const std::string& key) {
+std::shared_ptr<std::mutex> Registry::State::LockOf(
+    std::map<std::string, std::shared_ptr<std::mutex>>& locks, const std::string& key) {
   const std::lock_guard hold(mutex);
   std::shared_ptr<std::mutex>& lock = locks[key];
   if (!lock) lock = std::make_shared<std::mutex>();
   return lock;
 }
 
-Registry::Registry(storage::Database& database, storage::Blobs& blobs, events::EventLog& events, base::Clock& clock,
-                   RegistrySettings settings)
-    : state_(new State{database, blobs, events, clock, std::move(settings), {}, {}, {}, {}, {}, {}}) {}
+Registry::Registry(storage::Database& database, storage::Blobs& blobs, events::EventLog& events,
+                   base::Clock& clock, RegistrySettings settings)
+    : state_(
+          new State{database, blobs, events, clock, std::move(settings), {}, {}, {}, {}, {}, {}}) {}
 Registry::~Registry() = default;
 
 void Registry::AddGate(std::unique_ptr<Gate> gate) { state_->gates.push_back(std::move(gate)); }
-void Registry::SetMetadataSource(std::shared_ptr<MetadataSource> source) { state_->metadata_source = std::move(source); }
+void Registry::SetMetadataSource(std::shared_ptr<MetadataSource> source) {
+  state_->metadata_source = std::move(source);
+}
 
-base::Result<Model> Registry::CreateModel(const std::string& name, const Tags& tags, const std::string& description,
+base::Result<Model> Registry::CreateModel(const std::string& name, const Tags& tags,
+                                          const std::string& description,
                                           const events::Actor& actor) {
   TRY(CheckModelName(name));
   TRY(CheckTags(tags));
   Model model;
   TRY(state_->database.Write([&](storage::Transaction& transaction) -> base::Status {
     const base::Micros now = state_->clock.Now();
-    const storage::Rows known = TRY(transaction.Query("SELECT deleted FROM registry_models WHERE name = $1", {name}));
+    const storage::Rows known =
+        TRY(transaction.Query("SELECT deleted FROM registry_models WHERE name = $1", {name}));
     if (known.empty()) {
-      TRY(transaction.Execute("INSERT INTO registry_models (name, description, next_number, created, updated, deleted) "
-                              "VALUES ($1, $2, 1, $3, $3, 0)", {name, description, now}));
+      TRY(transaction.Execute(
+          "INSERT INTO registry_models (name, description, next_number, created, updated, deleted) "
+          "VALUES ($1, $2, 1, $3, $3, 0)",
+          {name, description, now}));
     } else if (known.front().Int(0) != 0) {  // its numbers go on where they stopped
-      TRY(transaction.Execute("UPDATE registry_models SET deleted = 0, description = $2, created = $3, updated = $3 WHERE name = $1",
+      TRY(
+          transaction.Execute("UPDATE registry_models SET deleted = 0, description = $2, created = "
+                              "$3, updated = $3 WHERE name = $1",
                               {name, description, now}));
     } else {
-      return base::AlreadyExists("model_exists", "Registered Model (name=" + name + ") already exists.");
+      return base::AlreadyExists("model_exists",
+                                 "Registered Model (name=" + name + ") already exists.");
     }
     for (const auto& [key, value] : tags) {
-      TRY(transaction.Execute("INSERT INTO registry_model_tags (model, key, value) VALUES ($1, $2, $3)", {name, key, value}));
+      TRY(transaction.Execute(
+          "INSERT INTO registry_model_tags (model, key, value) VALUES ($1, $2, $3)",
+          {name, key, value}));
     }
-    TRY(state_->Emit(transaction, "model.created", SubjectOf(name), actor, base::Json::MakeObject()));
+    TRY(state_->Emit(transaction, "model.created", SubjectOf(name), actor,
+                     base::Json::MakeObject()));
     model = TRY(LoadModel(transaction, name));
     return {};
   }));
@@ -92,25 +107,31 @@ base::Result<std::vector<Model>> Registry::ListModels() {
   return models;
 }
 
-base::Result<Model> Registry::UpdateModel(const std::string& name, const std::string& description, const events::Actor& actor) {
+base::Result<Model> Registry::UpdateModel(const std::string& name, const std::string& description,
+                                          const events::Actor& actor) {
   Model model;
   TRY(state_->database.Write([&](storage::Transaction& transaction) -> base::Status {
     TRY(LoadModel(transaction, name));
-    TRY(transaction.Execute("UPDATE registry_models SET description = $2, updated = $3 WHERE name = $1",
-                            {name, description, state_->clock.Now()}));
-    TRY(state_->Emit(transaction, "model.updated", SubjectOf(name), actor, base::Json::MakeObject({{"description", description}})));
+    TRY(transaction.Execute(
+        "UPDATE registry_models SET description = $2, updated = $3 WHERE name = $1",
+        {name, description, state_->clock.Now()}));
+    TRY(state_->Emit(transaction, "model.updated", SubjectOf(name), actor,
+                     base::Json::MakeObject({{"description", description}})));
     model = TRY(LoadModel(transaction, name));
     return {};
   }));
   return model;
 }
 
-base::Status Registry::SetModelTag(const std::string& name, const std::string& key, const std::string& value) {
+base::Status Registry::SetModelTag(const std::string& name, const std::string& key,
+                                   const std::string& value) {
   TRY(CheckTag(key, value));
   return state_->database.Write([&](storage::Transaction& transaction) -> base::Status {
     TRY(LoadModel(transaction, name));
-    TRY(transaction.Execute("INSERT INTO registry_model_tags (model, key, value) VALUES ($1, $2, $3) "
-                            "ON CONFLICT (model, key) DO UPDATE SET value = excluded.value", {name, key, value}));
+    TRY(transaction.Execute(
+        "INSERT INTO registry_model_tags (model, key, value) VALUES ($1, $2, $3) "
+        "ON CONFLICT (model, key) DO UPDATE SET value = excluded.value",
+        {name, key, value}));
     return {};
   });
 }
@@ -118,38 +139,45 @@ base::Status Registry::SetModelTag(const std::string& name, const std::string& k
 base::Status Registry::DeleteModelTag(const std::string& name, const std::string& key) {
   return state_->database.Write([&](storage::Transaction& transaction) -> base::Status {
     TRY(LoadModel(transaction, name));
-    TRY(transaction.Execute("DELETE FROM registry_model_tags WHERE model = $1 AND key = $2", {name, key}));
+    TRY(transaction.Execute("DELETE FROM registry_model_tags WHERE model = $1 AND key = $2",
+                            {name, key}));
     return {};
   });
 }
 
-base::Status Registry::SetAlias(const std::string& model, const std::string& alias, int64_t number, const events::Actor& actor) {
+base::Status Registry::SetAlias(const std::string& model, const std::string& alias, int64_t number,
+                                const events::Actor& actor) {
   TRY(CheckAlias(alias));
   return state_->database.Write([&](storage::Transaction& transaction) -> base::Status {
     TRY(LoadModel(transaction, model));
     const Version version = TRY(LoadVersion(transaction, model, number));
     if (version.status != "READY") {
-      return base::FailedPrecondition("version_not_ready", "version " + std::to_string(number) + " of model '" + model + "' is " +
-                                                               version.status + ": an alias needs a READY one");
+      return base::FailedPrecondition(
+          "version_not_ready", "version " + std::to_string(number) + " of model '" + model +
+                                   "' is " + version.status + ": an alias needs a READY one");
     }
-    const storage::Rows former =
-        TRY(transaction.Query("SELECT number FROM registry_aliases WHERE model = $1 AND alias = $2", {model, alias}));
-    TRY(transaction.Execute("INSERT INTO registry_aliases (model, alias, number) VALUES ($1, $2, $3) "
-                            "ON CONFLICT (model, alias) DO UPDATE SET number = excluded.number", {model, alias, number}));
+    const storage::Rows former = TRY(transaction.Query(
+        "SELECT number FROM registry_aliases WHERE model = $1 AND alias = $2", {model, alias}));
+    TRY(transaction.Execute(
+        "INSERT INTO registry_aliases (model, alias, number) VALUES ($1, $2, $3) "
+        "ON CONFLICT (model, alias) DO UPDATE SET number = excluded.number",
+        {model, alias, number}));
     base::Json data = base::Json::MakeObject({{"alias", alias}, {"version", number}});
     if (!former.empty()) data.Set("former_version", former.front().Int(0));
     return state_->Emit(transaction, "alias.set", SubjectOf(model, number), actor, std::move(data));
   });
 }
 
-base::Status Registry::DeleteAlias(const std::string& model, const std::string& alias, const events::Actor& actor) {
+base::Status Registry::DeleteAlias(const std::string& model, const std::string& alias,
+                                   const events::Actor& actor) {
   return state_->database.Write([&](storage::Transaction& transaction) -> base::Status {
     TRY(LoadModel(transaction, model));
-    const storage::Rows former =
-        TRY(transaction.Query("SELECT number FROM registry_aliases WHERE model = $1 AND alias = $2", {model, alias}));
+    const storage::Rows former = TRY(transaction.Query(
+        "SELECT number FROM registry_aliases WHERE model = $1 AND alias = $2", {model, alias}));
     if (former.empty()) return {};  // MLflow's clients delete what may be gone already
     const int64_t number = former.front().Int(0);
-    TRY(transaction.Execute("DELETE FROM registry_aliases WHERE model = $1 AND alias = $2", {model, alias}));
+    TRY(transaction.Execute("DELETE FROM registry_aliases WHERE model = $1 AND alias = $2",
+                            {model, alias}));
     return state_->Emit(transaction, "alias.deleted", SubjectOf(model, number), actor,
                         base::Json::MakeObject({{"alias", alias}, {"version", number}}));
   });
@@ -159,20 +187,25 @@ base::Status Registry::DeleteModel(const std::string& name, const events::Actor&
   TRY(state_->database.Write([&](storage::Transaction& transaction) -> base::Status {
     const Model model = TRY(LoadModel(transaction, name));
     if (!model.aliases.empty()) {
-      return base::FailedPrecondition("model_in_use", "Registered Model '" + name + "' cannot be deleted: alias '" +
-                                                          model.aliases.begin()->first + "' names one of its versions.");
+      return base::FailedPrecondition(
+          "model_in_use", "Registered Model '" + name + "' cannot be deleted: alias '" +
+                              model.aliases.begin()->first + "' names one of its versions.");
     }
     base::Json numbers = base::Json::MakeArray();
-    for (const Version& version : TRY(LoadVersions(transaction, {.model = name, .run_id = {}, .model_id = {}}))) {
+    for (const Version& version :
+         TRY(LoadVersions(transaction, {.model = name, .run_id = {}, .model_id = {}}))) {
       if (const std::string use = UseOf(version); !use.empty()) {
-        return base::FailedPrecondition("model_in_use", "Registered Model '" + name + "' cannot be deleted: version " +
-                                                            std::to_string(version.number) + " is " + use + ".");
+        return base::FailedPrecondition(
+            "model_in_use", "Registered Model '" + name + "' cannot be deleted: version " +
+                                std::to_string(version.number) + " is " + use + ".");
       }
-      TRY(transaction.Execute("INSERT INTO registry_unwanted_folders (folder) VALUES ($1) ON CONFLICT DO NOTHING",
-                              {version.Folder()}));
+      TRY(transaction.Execute(
+          "INSERT INTO registry_unwanted_folders (folder) VALUES ($1) ON CONFLICT DO NOTHING",
+          {version.Folder()}));
       numbers.Append(version.number);
     }
-    for (const char* table : {"registry_versions", "registry_version_tags", "registry_model_tags", "registry_verdicts"}) {
+    for (const char* table : {"registry_versions", "registry_version_tags", "registry_model_tags",
+                              "registry_verdicts"}) {
       TRY(transaction.Execute("DELETE FROM " + std::string(table) + " WHERE model = $1", {name}));
     }
     TRY(transaction.Execute("UPDATE registry_models SET deleted = 1 WHERE name = $1", {name}));

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Registry: models, their immutable versions, stages, aliases, and the gates that guard each stage.
-// A version's files are copied once, at creation, to `models/<model>/v<number>/` with a manifest of SHA-256; from READY on
-// nothing can change them. Numbers rise by one and are never given twice, also not after a deletion.
-// Thread-safe; calls block (database, blobs).
-// Errors: kNotFound (model_not_found, version_not_found, alias_not_found), kAlreadyExists (model_exists), kInvalidArgument,
-// kFailedPrecondition (gate_failed, version_not_ready, version_in_use, model_in_use, source_empty), kAborted (changed_meanwhile).
-// Events: model.created, .updated, .deleted; version.created, .ready, .failed, .updated, .deleted, .stage_changed,
-// .gate_refused; alias.set, alias.deleted.
+// A version's files are copied once, at creation, to `models/<model>/v<number>/` with a manifest of
+// SHA-256; from READY on nothing can change them. Numbers rise by one and are never given twice,
+// also not after a deletion. Thread-safe; calls block (database, blobs). Errors: kNotFound
+// (model_not_found, version_not_found, alias_not_found), kAlreadyExists (model_exists),
+// kInvalidArgument, kFailedPrecondition (gate_failed, version_not_ready, version_in_use,
+// model_in_use, source_empty), kAborted (changed_meanwhile). Events: model.created, .updated,
+// .deleted; version.created, .ready, .failed, .updated, .deleted, .stage_changed, .gate_refused;
+// alias.set, alias.deleted.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +29,9 @@
 namespace slipway::registry {
 
 enum class Stage { kNone, kStaging, kProduction, kArchived };
-std::string_view StageName(Stage stage);                     // MLflow's spelling: "None", "Staging", "Production", "Archived"
-base::Result<Stage> ParseStage(std::string_view name);       // any case
+std::string_view StageName(
+    Stage stage);  // MLflow's spelling: "None", "Staging", "Production", "Archived"
+base::Result<Stage> ParseStage(std::string_view name);  // any case
 
 using Tags = std::map<std::string, std::string>;
 
@@ -43,11 +45,11 @@ struct Version {
   std::string model;
   int64_t number = 0;
   Stage stage = Stage::kNone;
-  std::string status;      // "PENDING_REGISTRATION", "READY", "FAILED_REGISTRATION"
+  std::string status;  // "PENDING_REGISTRATION", "READY", "FAILED_REGISTRATION"
   std::string status_message;
-  std::string source;      // as the client gave it: "runs:/...", "models:/m-...", a URI
+  std::string source;  // as the client gave it: "runs:/...", "models:/m-...", a URI
   std::string run_id;
-  std::string model_id;    // MLflow 3 logged model
+  std::string model_id;  // MLflow 3 logged model
   std::string run_link;
   std::string description;
   std::string user;
@@ -56,8 +58,10 @@ struct Version {
   Tags tags;
   std::vector<std::string> aliases;
   std::vector<ManifestFile> files;
-  // What the required-metadata gate asks for: {"dataset_hash","dataset":{"name","source","digest","context"},"git_sha",
-  // "training_duration_s","params":{},"metrics":{}}. Follows the run until the version first enters a guarded stage.
+  // What the required-metadata gate asks for:
+  // {"dataset_hash","dataset":{"name","source","digest","context"},"git_sha",
+  // "training_duration_s","params":{},"metrics":{}}. Follows the run until the version first enters
+  // a guarded stage.
   base::Json metadata;
   bool metadata_frozen = false;
   std::string Folder() const;  // blob folder: "models/<model>/v<number>"
@@ -72,14 +76,15 @@ struct Model {
   std::map<std::string, int64_t> aliases;
 };
 
-// --- Gates -------------------------------------------------------------------------------------------------------------------
+// --- Gates
+// -------------------------------------------------------------------------------------------------------------------
 enum class Outcome { kPass, kFail, kNotRun };
 
 struct Verdict {
   std::string gate;
   Outcome outcome = Outcome::kNotRun;
-  std::string summary;   // one sentence for a person; on failure what is missing and how to send it
-  base::Json evidence;   // numbers, file names, diffs
+  std::string summary;  // one sentence for a person; on failure what is missing and how to send it
+  base::Json evidence;  // numbers, file names, diffs
   base::Micros took = 0;
 };
 // {"gate","outcome":"pass|fail|not_run","summary","evidence","took_ms"}
@@ -92,7 +97,8 @@ struct GateContext {
   std::optional<Version> production;  // the model's production version now, if any
 };
 
-// The seam: one file per gate, one row in app/assembly.cc. Thread-safe. A gate never changes anything.
+// The seam: one file per gate, one row in app/assembly.cc. Thread-safe. A gate never changes
+// anything.
 class Gate {
  public:
   virtual ~Gate() = default;
@@ -102,12 +108,14 @@ class Gate {
   virtual Verdict Check(const GateContext& context) = 0;
 };
 
-// Where a version's metadata comes from while it is not frozen: the run's record (tracking, in the product). Thread-safe.
+// Where a version's metadata comes from while it is not frozen: the run's record (tracking, in the
+// product). Thread-safe.
 class MetadataSource {
  public:
   virtual ~MetadataSource() = default;
   // kNotFound when the version has no run any more: the metadata kept so far stays.
-  virtual base::Result<base::Json> MetadataOf(const std::string& run_id, const std::string& model_id) = 0;
+  virtual base::Result<base::Json> MetadataOf(const std::string& run_id,
+                                              const std::string& model_id) = 0;
 };
 
 struct TransitionRequest {
@@ -115,7 +123,7 @@ struct TransitionRequest {
   int64_t version = 0;
   Stage to = Stage::kStaging;
   bool archive_existing = true;  // production always holds exactly one version
-  bool force = false;            // let in although gates fail; needs `reason`; written into the event
+  bool force = false;  // let in although gates fail; needs `reason`; written into the event
   std::string reason;
   events::Actor actor;
 };
@@ -129,7 +137,8 @@ struct CreateVersionRequest {
   std::string model;
   std::string source;
   std::string source_folder;  // blob folder to copy from, resolved by the caller from `source`
-  std::vector<std::pair<std::string, std::string>> extra_folders;  // (blob folder, path in the version): the run's "golden"
+  std::vector<std::pair<std::string, std::string>>
+      extra_folders;  // (blob folder, path in the version): the run's "golden"
   std::string run_id;
   std::string model_id;
   std::string run_link;
@@ -140,12 +149,15 @@ struct CreateVersionRequest {
 };
 
 struct RegistrySettings {
-  std::vector<std::string> required_metadata = {"dataset_hash", "params", "metrics", "git_sha", "training_duration_s"};
-  std::string cache_folder = "cache/models";  // local copies of versions, for runtimes that open files by path
+  std::vector<std::string> required_metadata = {"dataset_hash", "params", "metrics", "git_sha",
+                                                "training_duration_s"};
+  std::string cache_folder =
+      "cache/models";  // local copies of versions, for runtimes that open files by path
 };
 void Describe(base::Schema& schema, RegistrySettings& settings);
 
-// Which versions; every field that is set must match. Numbers rising within a model, models by name.
+// Which versions; every field that is set must match. Numbers rising within a model, models by
+// name.
 struct VersionQuery {
   std::optional<std::string> model;
   std::optional<std::string> run_id;
@@ -154,47 +166,57 @@ struct VersionQuery {
 
 class Registry {
  public:
-  Registry(storage::Database& database, storage::Blobs& blobs, events::EventLog& events, base::Clock& clock,
-           RegistrySettings settings);
+  Registry(storage::Database& database, storage::Blobs& blobs, events::EventLog& events,
+           base::Clock& clock, RegistrySettings settings);
   ~Registry();
-  void AddGate(std::unique_ptr<Gate> gate);                            // before the first request
-  void SetMetadataSource(std::shared_ptr<MetadataSource> source);      // before the first request
-  // Finishes or fails what a crash left half-done: versions still PENDING, files of deleted versions. Once, before requests.
+  void AddGate(std::unique_ptr<Gate> gate);                        // before the first request
+  void SetMetadataSource(std::shared_ptr<MetadataSource> source);  // before the first request
+  // Finishes or fails what a crash left half-done: versions still PENDING, files of deleted
+  // versions. Once, before requests.
   base::Status Start();
 
-  base::Result<Model> CreateModel(const std::string& name, const Tags& tags, const std::string& description,
-                                  const events::Actor& actor);
+  base::Result<Model> CreateModel(const std::string& name, const Tags& tags,
+                                  const std::string& description, const events::Actor& actor);
   base::Result<Model> GetModel(const std::string& name);
   base::Result<std::vector<Model>> ListModels();
-  base::Result<Model> UpdateModel(const std::string& name, const std::string& description, const events::Actor& actor);
-  base::Status SetModelTag(const std::string& name, const std::string& key, const std::string& value);
+  base::Result<Model> UpdateModel(const std::string& name, const std::string& description,
+                                  const events::Actor& actor);
+  base::Status SetModelTag(const std::string& name, const std::string& key,
+                           const std::string& value);
   base::Status DeleteModelTag(const std::string& name, const std::string& key);
   // Refused while an alias names one of its versions or one is in staging or production.
   base::Status DeleteModel(const std::string& name, const events::Actor& actor);
 
-  // Copies the files, then the version is READY; a failure leaves it FAILED_REGISTRATION without files.
+  // Copies the files, then the version is READY; a failure leaves it FAILED_REGISTRATION without
+  // files.
   base::Result<Version> CreateVersion(const CreateVersionRequest& request);
   base::Result<Version> GetVersion(const std::string& model, int64_t number);
   base::Result<Version> GetByAlias(const std::string& model, const std::string& alias);
   base::Result<std::vector<Version>> ListVersions(const std::string& model);  // numbers rising
   base::Result<std::vector<Version>> FindVersions(const VersionQuery& query);
-  base::Result<Version> UpdateVersion(const std::string& model, int64_t number, const std::string& description,
-                                      const events::Actor& actor);
-  base::Status SetVersionTag(const std::string& model, int64_t number, const std::string& key, const std::string& value);
+  base::Result<Version> UpdateVersion(const std::string& model, int64_t number,
+                                      const std::string& description, const events::Actor& actor);
+  base::Status SetVersionTag(const std::string& model, int64_t number, const std::string& key,
+                             const std::string& value);
   base::Status DeleteVersionTag(const std::string& model, int64_t number, const std::string& key);
   // Refused while an alias names it or it is in staging or production.
   base::Status DeleteVersion(const std::string& model, int64_t number, const events::Actor& actor);
-  base::Result<std::optional<Version>> InStage(const std::string& model, Stage stage);  // the newest one there
+  base::Result<std::optional<Version>> InStage(const std::string& model,
+                                               Stage stage);  // the newest one there
   // Changes nothing.
   base::Result<std::vector<Verdict>> RunGates(const std::string& model, int64_t number, Stage to);
   // The newest recorded verdict of each gate, in the order of the gates' names.
   base::Result<std::vector<Verdict>> RecordedVerdicts(const std::string& model, int64_t number);
-  // One transaction: verdicts, stage, archiving, event. A failed gate is kFailedPrecondition (reason "gate_failed") whose message
-  // lists each failing gate's summary; the verdicts are recorded all the same. Production holds one version at most, always.
+  // One transaction: verdicts, stage, archiving, event. A failed gate is kFailedPrecondition
+  // (reason "gate_failed") whose message lists each failing gate's summary; the verdicts are
+  // recorded all the same. Production holds one version at most, always.
   base::Result<TransitionOutcome> Transition(const TransitionRequest& request);
-  base::Status SetAlias(const std::string& model, const std::string& alias, int64_t number, const events::Actor& actor);
-  base::Status DeleteAlias(const std::string& model, const std::string& alias, const events::Actor& actor);
-  // A local copy of the version's files, made once and checked against the manifest: kDataLoss naming the file that differs.
+  base::Status SetAlias(const std::string& model, const std::string& alias, int64_t number,
+                        const events::Actor& actor);
+  base::Status DeleteAlias(const std::string& model, const std::string& alias,
+                           const events::Actor& actor);
+  // A local copy of the version's files, made once and checked against the manifest: kDataLoss
+  // naming the file that differs.
   base::Result<std::string> Materialize(const Version& version);
 
  private:

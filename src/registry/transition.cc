@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A version's walk, from stage to stage: the gates judge outside the transaction, then one transaction checks that nothing has
-// changed since, moves the version, archives the former one and writes verdicts and event.
+// A version's walk, from stage to stage: the gates judge outside the transaction, then one
+// transaction checks that nothing has changed since, moves the version, archives the former one and
+// writes verdicts and event.
 #include <algorithm>
 #include <utility>
 
@@ -16,17 +17,20 @@ bool IsGuarded(Stage stage) { return stage == Stage::kStaging || stage == Stage:
 base::Json Summary(const std::vector<Verdict>& verdicts) {
   base::Json json = base::Json::MakeArray();
   for (const Verdict& verdict : verdicts) {
-    json.Append(base::Json::MakeObject(
-        {{"gate", verdict.gate}, {"outcome", OutcomeName(verdict.outcome)}, {"summary", verdict.summary}}));
+    json.Append(base::Json::MakeObject({{"gate", verdict.gate},
+                                        {"outcome", OutcomeName(verdict.outcome)},
+                                        {"summary", verdict.summary}}));
   }
   return json;
 }
 
 bool AnyFailed(const std::vector<Verdict>& verdicts) {
-  return std::ranges::any_of(verdicts, [](const Verdict& verdict) { return verdict.outcome == Outcome::kFail; });
+  return std::ranges::any_of(
+      verdicts, [](const Verdict& verdict) { return verdict.outcome == Outcome::kFail; });
 }
 
-base::Json ChangeData(Stage from, const TransitionRequest& request, const std::vector<Verdict>& verdicts) {
+base::Json ChangeData(Stage from, const TransitionRequest& request,
+                      const std::vector<Verdict>& verdicts) {
   return base::Json::MakeObject({{"from", StageName(from)},
                                  {"to", StageName(request.to)},
                                  {"forced", request.force},
@@ -38,9 +42,12 @@ base::Json ChangeData(Stage from, const TransitionRequest& request, const std::v
 
 std::string_view OutcomeName(Outcome outcome) {
   switch (outcome) {
-    case Outcome::kPass: return "pass";
-    case Outcome::kFail: return "fail";
-    case Outcome::kNotRun: return "not_run";
+    case Outcome::kPass:
+      return "pass";
+    case Outcome::kFail:
+      return "fail";
+    case Outcome::kNotRun:
+      return "not_run";
   }
   return "not_run";
 }
@@ -59,7 +66,8 @@ base::Result<Version> Registry::State::LoadForGates(const std::string& model, in
   TRY(database.Read([&](storage::Transaction& transaction) -> base::Status {
     TRY(LoadModel(transaction, model));
     version = TRY(LoadVersion(transaction, model, number));
-    const std::optional<int64_t> in_production = TRY(NumberInStage(transaction, model, Stage::kProduction));
+    const std::optional<int64_t> in_production =
+        TRY(NumberInStage(transaction, model, Stage::kProduction));
     production.reset();
     if (in_production) production = TRY(LoadVersion(transaction, model, *in_production));
     return {};
@@ -69,12 +77,14 @@ base::Result<Version> Registry::State::LoadForGates(const std::string& model, in
   if (metadata.ok()) {
     version.metadata = *metadata;
   } else if (metadata.status().code() != base::Code::kNotFound) {
-    return std::move(metadata).TakeStatus().Annotate("read the metadata of run '" + version.run_id + "'");
+    return std::move(metadata).TakeStatus().Annotate("read the metadata of run '" + version.run_id +
+                                                     "'");
   }
   return version;
 }
 
-std::vector<Verdict> Registry::State::CheckGates(const Version& version, Stage to, const std::optional<Version>& production) {
+std::vector<Verdict> Registry::State::CheckGates(const Version& version, Stage to,
+                                                 const std::optional<Version>& production) {
   std::vector<Verdict> verdicts;
   for (const std::unique_ptr<Gate>& gate : gates) {
     if (!gate->Guards(to)) continue;
@@ -87,13 +97,15 @@ std::vector<Verdict> Registry::State::CheckGates(const Version& version, Stage t
   return verdicts;
 }
 
-base::Result<std::vector<Verdict>> Registry::RunGates(const std::string& model, int64_t number, Stage to) {
+base::Result<std::vector<Verdict>> Registry::RunGates(const std::string& model, int64_t number,
+                                                      Stage to) {
   std::optional<Version> production;
   const Version version = TRY(state_->LoadForGates(model, number, production));
   return state_->CheckGates(version, to, production);
 }
 
-base::Result<std::vector<Verdict>> Registry::RecordedVerdicts(const std::string& model, int64_t number) {
+base::Result<std::vector<Verdict>> Registry::RecordedVerdicts(const std::string& model,
+                                                              int64_t number) {
   std::vector<Verdict> verdicts;
   TRY(state_->database.Read([&](storage::Transaction& transaction) -> base::Status {
     TRY(LoadVersion(transaction, model, number));
@@ -105,14 +117,18 @@ base::Result<std::vector<Verdict>> Registry::RecordedVerdicts(const std::string&
 
 base::Result<TransitionOutcome> Registry::Transition(const TransitionRequest& request) {
   if (request.force && request.reason.empty()) {
-    return base::InvalidArgument("reason", "a forced transition needs a reason, which is kept in the event log", "reason_missing");
+    return base::InvalidArgument(
+        "reason", "a forced transition needs a reason, which is kept in the event log",
+        "reason_missing");
   }
-  // One promotion of a model at a time: each is judged against the production version it will replace.
+  // One promotion of a model at a time: each is judged against the production version it will
+  // replace.
   const std::shared_ptr<std::mutex> lock = state_->LockOf(state_->transition_locks, request.model);
   const std::lock_guard hold(*lock);
   for (int tries = 1;; ++tries) {
     base::Result<TransitionOutcome> outcome = state_->TryTransition(request);
-    if (outcome.ok() || outcome.status().code() != base::Code::kAborted || tries == kMostTries) return outcome;
+    if (outcome.ok() || outcome.status().code() != base::Code::kAborted || tries == kMostTries)
+      return outcome;
   }
 }
 
@@ -120,13 +136,15 @@ base::Result<TransitionOutcome> Registry::State::TryTransition(const TransitionR
   std::optional<Version> production;
   const Version version = TRY(LoadForGates(request.model, request.version, production));
   if (version.status != "READY" && request.to != Stage::kArchived) {
-    return base::FailedPrecondition("version_not_ready", "version " + std::to_string(version.number) + " of model '" +
-                                                             version.model + "' is " + version.status +
-                                                             ": only a READY version changes its stage");
+    return base::FailedPrecondition("version_not_ready",
+                                    "version " + std::to_string(version.number) + " of model '" +
+                                        version.model + "' is " + version.status +
+                                        ": only a READY version changes its stage");
   }
   TransitionOutcome outcome;
   if (version.stage != request.to) outcome.verdicts = CheckGates(version, request.to, production);
-  if (AnyFailed(outcome.verdicts) && !request.force) return Refuse(request, version, outcome.verdicts);
+  if (AnyFailed(outcome.verdicts) && !request.force)
+    return Refuse(request, version, outcome.verdicts);
   TRY(database.Write([&](storage::Transaction& transaction) -> base::Status {
     outcome.archived.clear();
     return Move(transaction, request, version, production, outcome);
@@ -139,67 +157,84 @@ base::Status Registry::State::Refuse(const TransitionRequest& request, const Ver
   TRY(database.Write([&](storage::Transaction& transaction) -> base::Status {
     TRY(LoadVersion(transaction, version.model, version.number));
     TRY(RecordVerdicts(transaction, version, request.to, clock.Now(), verdicts));
-    TRY(transaction.Execute(
-        "UPDATE registry_versions SET metadata = $3 WHERE model = $1 AND number = $2 AND metadata_frozen = 0",
-        {version.model, version.number, version.metadata.Dump()}));
-    return Emit(transaction, "version.gate_refused", SubjectOf(version.model, version.number), request.actor,
-                ChangeData(version.stage, request, verdicts));
+    TRY(
+        transaction.Execute("UPDATE registry_versions SET metadata = $3 WHERE model = $1 AND "
+                            "number = $2 AND metadata_frozen = 0",
+                            {version.model, version.number, version.metadata.Dump()}));
+    return Emit(transaction, "version.gate_refused", SubjectOf(version.model, version.number),
+                request.actor, ChangeData(version.stage, request, verdicts));
   }));
-  std::string message = "version " + std::to_string(version.number) + " of model '" + version.model + "' may not enter " +
-                        std::string(StageName(request.to)) + ":";
+  std::string message = "version " + std::to_string(version.number) + " of model '" +
+                        version.model + "' may not enter " + std::string(StageName(request.to)) +
+                        ":";
   for (const Verdict& verdict : verdicts) {
     if (verdict.outcome == Outcome::kFail) message += " [" + verdict.gate + "] " + verdict.summary;
   }
   return base::FailedPrecondition("gate_failed", std::move(message));
 }
 
-base::Status Registry::State::Move(storage::Transaction& transaction, const TransitionRequest& request, const Version& seen,
-                                   const std::optional<Version>& production, TransitionOutcome& outcome) {
+base::Status Registry::State::Move(storage::Transaction& transaction,
+                                   const TransitionRequest& request, const Version& seen,
+                                   const std::optional<Version>& production,
+                                   TransitionOutcome& outcome) {
   const Version now_there = TRY(LoadVersion(transaction, seen.model, seen.number));
-  const std::optional<int64_t> in_production = TRY(NumberInStage(transaction, seen.model, Stage::kProduction));
-  const std::optional<int64_t> judged_against = production ? std::optional<int64_t>(production->number) : std::nullopt;
-  if (now_there.stage != seen.stage || now_there.status != seen.status || in_production != judged_against) {
-    return base::Status(base::Code::kAborted, "changed_meanwhile",
-                        "the stages of model '" + seen.model + "' changed while the gates ran: try again");
+  const std::optional<int64_t> in_production =
+      TRY(NumberInStage(transaction, seen.model, Stage::kProduction));
+  const std::optional<int64_t> judged_against =
+      production ? std::optional<int64_t>(production->number) : std::nullopt;
+  if (now_there.stage != seen.stage || now_there.status != seen.status ||
+      in_production != judged_against) {
+    return base::Status(
+        base::Code::kAborted, "changed_meanwhile",
+        "the stages of model '" + seen.model + "' changed while the gates ran: try again");
   }
   const base::Micros now = clock.Now();
   TRY(ArchiveOthers(transaction, request, now, outcome.archived));
   if (seen.stage != request.to) {
     const bool freeze = IsGuarded(request.to) && !seen.metadata_frozen;
-    TRY(transaction.Execute("UPDATE registry_versions SET stage = $3, updated = $4, metadata = $5, metadata_frozen = $6 "
-                            "WHERE model = $1 AND number = $2",
-                            {seen.model, seen.number, std::string(StageName(request.to)), now, seen.metadata.Dump(),
-                             static_cast<int64_t>(freeze || seen.metadata_frozen)}));
+    TRY(transaction.Execute(
+        "UPDATE registry_versions SET stage = $3, updated = $4, metadata = $5, metadata_frozen = "
+        "$6 "
+        "WHERE model = $1 AND number = $2",
+        {seen.model, seen.number, std::string(StageName(request.to)), now, seen.metadata.Dump(),
+         static_cast<int64_t>(freeze || seen.metadata_frozen)}));
     TRY(RecordVerdicts(transaction, seen, request.to, now, outcome.verdicts));
     base::Json archived = base::Json::MakeArray();
     for (const int64_t number : outcome.archived) archived.Append(number);
     base::Json data = ChangeData(seen.stage, request, outcome.verdicts);
     data.Set("archived", std::move(archived));
-    TRY(Emit(transaction, "version.stage_changed", SubjectOf(seen.model, seen.number), request.actor, std::move(data)));
+    TRY(Emit(transaction, "version.stage_changed", SubjectOf(seen.model, seen.number),
+             request.actor, std::move(data)));
   }
   outcome.version = TRY(LoadVersion(transaction, seen.model, seen.number));
   return {};
 }
 
-base::Status Registry::State::ArchiveOthers(storage::Transaction& transaction, const TransitionRequest& request, base::Micros now,
+base::Status Registry::State::ArchiveOthers(storage::Transaction& transaction,
+                                            const TransitionRequest& request, base::Micros now,
                                             std::vector<int64_t>& archived) {
-  const bool archive = request.to == Stage::kProduction || (request.to == Stage::kStaging && request.archive_existing);
+  const bool archive = request.to == Stage::kProduction ||
+                       (request.to == Stage::kStaging && request.archive_existing);
   if (!archive) return {};
   const std::string stage(StageName(request.to));
-  for (const storage::Row& row : TRY(transaction.Query(
-           "SELECT number FROM registry_versions WHERE model = $1 AND stage = $2 AND number <> $3 ORDER BY number",
-           {request.model, stage, request.version}))) {
+  for (const storage::Row& row :
+       TRY(transaction.Query("SELECT number FROM registry_versions WHERE model = $1 AND stage = $2 "
+                             "AND number <> $3 ORDER BY number",
+                             {request.model, stage, request.version}))) {
     archived.push_back(row.Int(0));
   }
   for (const int64_t number : archived) {
-    TRY(transaction.Execute("UPDATE registry_versions SET stage = 'Archived', updated = $3 WHERE model = $1 AND number = $2",
+    TRY(
+        transaction.Execute("UPDATE registry_versions SET stage = 'Archived', updated = $3 WHERE "
+                            "model = $1 AND number = $2",
                             {request.model, number, now}));
     TRY(Emit(transaction, "version.stage_changed", SubjectOf(request.model, number), request.actor,
-             base::Json::MakeObject({{"from", stage},
-                                     {"to", "Archived"},
-                                     {"forced", false},
-                                     {"reason", "replaced by version " + std::to_string(request.version)},
-                                     {"verdicts", base::Json::MakeArray()}})));
+             base::Json::MakeObject(
+                 {{"from", stage},
+                  {"to", "Archived"},
+                  {"forced", false},
+                  {"reason", "replaced by version " + std::to_string(request.version)},
+                  {"verdicts", base::Json::MakeArray()}})));
   }
   return {};
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tracking: experiments, runs with their parameters, metrics, tags, data sets and artifacts, and logged models (MLflow 3's).
-// Thread-safe; calls block. Times that clients give are milliseconds since the epoch (`_ms`), as MLflow's are.
-// Errors: kNotFound (experiment_not_found, run_not_found, logged_model_not_found), kAlreadyExists (experiment_exists),
-// kInvalidArgument (invalid_argument, param_changed, too_many), kFailedPrecondition (experiment_deleted, run_deleted).
-// Events: experiment.created, .updated, .deleted, .restored; run.created, .finished, .updated, .deleted, .restored;
-// logged_model.created, .finalized, .deleted. What a run logs while it goes on has no event of its own.
+// Tracking: experiments, runs with their parameters, metrics, tags, data sets and artifacts, and
+// logged models (MLflow 3's). Thread-safe; calls block. Times that clients give are milliseconds
+// since the epoch (`_ms`), as MLflow's are. Errors: kNotFound (experiment_not_found, run_not_found,
+// logged_model_not_found), kAlreadyExists (experiment_exists), kInvalidArgument (invalid_argument,
+// param_changed, too_many), kFailedPrecondition (experiment_deleted, run_deleted). Events:
+// experiment.created, .updated, .deleted, .restored; run.created, .finished, .updated, .deleted,
+// .restored; logged_model.created, .finalized, .deleted. What a run logs while it goes on has no
+// event of its own.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +39,8 @@ inline constexpr size_t kMostTagBytes = 8000;
 inline constexpr size_t kMostExperimentNameBytes = 500;
 inline constexpr int64_t kMostPerPage = 50'000;
 
-// "artifacts/<experiment>/<run>/artifacts" and so on are blob folders; clients see the same below "mlflow-artifacts:/".
+// "artifacts/<experiment>/<run>/artifacts" and so on are blob folders; clients see the same below
+// "mlflow-artifacts:/".
 inline constexpr std::string_view kArtifactScheme = "mlflow-artifacts:/";
 inline constexpr std::string_view kArtifactFolder = "artifacts/";
 
@@ -125,14 +128,16 @@ struct LogBatch {
   Tags tags;
 };
 
-// --- Searching -----------------------------------------------------------------------------------------------------------------
+// --- Searching
+// -----------------------------------------------------------------------------------------------------------------
 enum class Entity { kAttribute, kMetric, kParam, kTag, kDataset };
 
 // One comparison of a filter; a filter is their conjunction.
 struct Condition {
   Entity entity = Entity::kAttribute;
   std::string key;
-  std::string op;  // "=", "!=", "<", "<=", ">", ">=", "LIKE", "ILIKE", "IN", "NOT IN", "IS NULL", "IS NOT NULL"
+  std::string op;  // "=", "!=", "<", "<=", ">", ">=", "LIKE", "ILIKE", "IN", "NOT IN", "IS NULL",
+                   // "IS NOT NULL"
   std::vector<std::string> texts;  // one, or the list of IN
   double number = 0;               // instead of texts, where the key is a number
 };
@@ -165,51 +170,65 @@ class Tracking {
   Tracking(storage::Database& database, events::EventLog& events, base::Clock& clock);
   ~Tracking();
 
-  base::Result<Experiment> CreateExperiment(const std::string& name, const Tags& tags, const events::Actor& actor);
+  base::Result<Experiment> CreateExperiment(const std::string& name, const Tags& tags,
+                                            const events::Actor& actor);
   base::Result<Experiment> GetExperiment(const std::string& id);
   base::Result<Experiment> GetExperimentByName(const std::string& name);
-  base::Status RenameExperiment(const std::string& id, const std::string& name, const events::Actor& actor);
+  base::Status RenameExperiment(const std::string& id, const std::string& name,
+                                const events::Actor& actor);
   base::Status DeleteExperiment(const std::string& id, const events::Actor& actor);
   base::Status RestoreExperiment(const std::string& id, const events::Actor& actor);
-  base::Status SetExperimentTag(const std::string& id, const std::string& key, const std::string& value);
+  base::Status SetExperimentTag(const std::string& id, const std::string& key,
+                                const std::string& value);
   base::Status DeleteExperimentTag(const std::string& id, const std::string& key);
   base::Result<Page<Experiment>> SearchExperiments(const SearchQuery& query);
 
-  base::Result<Run> CreateRun(const std::string& experiment_id, const std::string& name, const std::string& user, int64_t start_ms,
-                              const Tags& tags, const events::Actor& actor);
+  base::Result<Run> CreateRun(const std::string& experiment_id, const std::string& name,
+                              const std::string& user, int64_t start_ms, const Tags& tags,
+                              const events::Actor& actor);
   base::Result<Run> GetRun(const std::string& run_id);
   struct RunUpdate {
     std::optional<std::string> name;
     std::optional<std::string> status;
     std::optional<int64_t> end_ms;
   };
-  base::Result<RunInfo> UpdateRun(const std::string& run_id, const RunUpdate& update, const events::Actor& actor);
+  base::Result<RunInfo> UpdateRun(const std::string& run_id, const RunUpdate& update,
+                                  const events::Actor& actor);
   base::Status DeleteRun(const std::string& run_id, const events::Actor& actor);
   base::Status RestoreRun(const std::string& run_id, const events::Actor& actor);
   base::Result<Page<Run>> SearchRuns(const SearchQuery& query);
 
-  // All or nothing. A parameter already logged with another value is kInvalidArgument (param_changed).
+  // All or nothing. A parameter already logged with another value is kInvalidArgument
+  // (param_changed).
   base::Status Log(const std::string& run_id, const LogBatch& batch);
-  base::Status DeleteTag(const std::string& run_id, const std::string& key);  // kNotFound (tag_not_found)
+  base::Status DeleteTag(const std::string& run_id,
+                         const std::string& key);  // kNotFound (tag_not_found)
   base::Status LogInputs(const std::string& run_id, const std::vector<DatasetInput>& datasets,
                          const std::vector<ModelLink>& models);
   base::Status LogOutputs(const std::string& run_id, const std::vector<ModelLink>& models);
   // Every logged value, by timestamp, then step.
-  base::Result<Page<Metric>> MetricHistory(const std::string& run_id, const std::string& key, int64_t offset, int64_t limit);
+  base::Result<Page<Metric>> MetricHistory(const std::string& run_id, const std::string& key,
+                                           int64_t offset, int64_t limit);
 
-  base::Result<LoggedModel> CreateLoggedModel(LoggedModel model, const events::Actor& actor);  // id, uri and times are filled in
+  base::Result<LoggedModel> CreateLoggedModel(
+      LoggedModel model, const events::Actor& actor);  // id, uri and times are filled in
   base::Result<LoggedModel> GetLoggedModel(const std::string& model_id);
-  base::Result<LoggedModel> FinalizeLoggedModel(const std::string& model_id, const std::string& status, const events::Actor& actor);
+  base::Result<LoggedModel> FinalizeLoggedModel(const std::string& model_id,
+                                                const std::string& status,
+                                                const events::Actor& actor);
   base::Status LogLoggedModelParams(const std::string& model_id, const std::vector<Param>& params);
   base::Status SetLoggedModelTags(const std::string& model_id, const Tags& tags);
   base::Status DeleteLoggedModelTag(const std::string& model_id, const std::string& key);
   base::Status DeleteLoggedModel(const std::string& model_id, const events::Actor& actor);
   base::Result<Page<LoggedModel>> SearchLoggedModels(const SearchQuery& query);
 
-  // Where a version comes from, as the registry keeps it: {"dataset_hash","dataset":{"name","source","digest","context"},
-  // "git_sha","training_duration_s","params":{},"metrics":{}}; what the run does not say is left out. The run may be
-  // named by itself or by the logged model it made. Duration: tag, param or metric `training_duration_s`, else end - start.
-  base::Result<base::Json> ReproducibilityOf(const std::string& run_id, const std::string& model_id);
+  // Where a version comes from, as the registry keeps it:
+  // {"dataset_hash","dataset":{"name","source","digest","context"},
+  // "git_sha","training_duration_s","params":{},"metrics":{}}; what the run does not say is left
+  // out. The run may be named by itself or by the logged model it made. Duration: tag, param or
+  // metric `training_duration_s`, else end - start.
+  base::Result<base::Json> ReproducibilityOf(const std::string& run_id,
+                                             const std::string& model_id);
 
  private:
   struct State;

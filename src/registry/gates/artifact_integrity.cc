@@ -11,7 +11,9 @@ class ArtifactIntegrity final : public Gate {
  public:
   explicit ArtifactIntegrity(storage::Blobs& blobs) : blobs_(blobs) {}
   std::string_view name() const override { return "artifact_integrity"; }
-  bool Guards(Stage stage) const override { return stage == Stage::kStaging || stage == Stage::kProduction; }
+  bool Guards(Stage stage) const override {
+    return stage == Stage::kStaging || stage == Stage::kProduction;
+  }
 
   Verdict Check(const GateContext& context) override {
     base::Json differences = base::Json::MakeArray();
@@ -27,11 +29,13 @@ class ArtifactIntegrity final : public Gate {
     if (context.version.files.empty()) summary = "The version has no files.";
     Verdict verdict;
     verdict.outcome = summary.empty() ? Outcome::kPass : Outcome::kFail;
-    verdict.summary = summary.empty() ? "All " + std::to_string(context.version.files.size()) + " files have their SHA-256."
+    verdict.summary = summary.empty() ? "All " + std::to_string(context.version.files.size()) +
+                                            " files have their SHA-256."
                                       : summary + " Register the model again.";
-    verdict.evidence = base::Json::MakeObject({{"files", static_cast<int64_t>(context.version.files.size())},
-                                               {"size_bytes", bytes},
-                                               {"differences", std::move(differences)}});
+    verdict.evidence =
+        base::Json::MakeObject({{"files", static_cast<int64_t>(context.version.files.size())},
+                                {"size_bytes", bytes},
+                                {"differences", std::move(differences)}});
     return verdict;
   }
 
@@ -40,9 +44,12 @@ class ArtifactIntegrity final : public Gate {
     const base::Result<storage::BlobDigest> digest = blobs_.Digest(key);
     if (!digest.ok()) return "cannot be read: " + digest.status().message();
     if (digest->size_bytes != file.size_bytes) {
-      return "has " + std::to_string(digest->size_bytes) + " bytes instead of " + std::to_string(file.size_bytes);
+      return "has " + std::to_string(digest->size_bytes) + " bytes instead of " +
+             std::to_string(file.size_bytes);
     }
-    return digest->sha256 == file.sha256 ? "" : "has SHA-256 " + digest->sha256 + " instead of " + file.sha256;
+    return digest->sha256 == file.sha256
+               ? ""
+               : "has SHA-256 " + digest->sha256 + " instead of " + file.sha256;
   }
 
   storage::Blobs& blobs_;
@@ -50,6 +57,8 @@ class ArtifactIntegrity final : public Gate {
 
 }  // namespace
 
-std::unique_ptr<Gate> MakeArtifactIntegrityGate(storage::Blobs& blobs) { return std::make_unique<ArtifactIntegrity>(blobs); }
+std::unique_ptr<Gate> MakeArtifactIntegrityGate(storage::Blobs& blobs) {
+  return std::make_unique<ArtifactIntegrity>(blobs);
+}
 
 }  // namespace slipway::registry

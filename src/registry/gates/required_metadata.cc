@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gate that asks where a version comes from: data, code, parameters, measured quality, time spent.
+// The gate that asks where a version comes from: data, code, parameters, measured quality, time
+// spent.
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -16,11 +17,15 @@ struct HowToSend {
 };
 
 constexpr std::array<HowToSend, 5> kHowToSend = {{
-    {"dataset_hash", "log the training data with mlflow.log_input(dataset) or set the run's tag 'dataset_hash'"},
+    {"dataset_hash",
+     "log the training data with mlflow.log_input(dataset) or set the run's tag 'dataset_hash'"},
     {"params", "log the parameters with mlflow.log_params({...})"},
     {"metrics", "log the evaluation with mlflow.log_metrics({...})"},
-    {"git_sha", "set the run's tag 'git_sha' (or 'mlflow.source.git.commit') to the commit that trained it"},
-    {"training_duration_s", "set the run's tag, param or metric 'training_duration_s', or end the run: its start and end time count"},
+    {"git_sha",
+     "set the run's tag 'git_sha' (or 'mlflow.source.git.commit') to the commit that trained it"},
+    {"training_duration_s",
+     "set the run's tag, param or metric 'training_duration_s', or end the run: its start and end "
+     "time count"},
 }};
 
 std::string_view How(std::string_view item) {
@@ -41,7 +46,9 @@ class RequiredMetadata final : public Gate {
  public:
   explicit RequiredMetadata(std::vector<std::string> required) : required_(std::move(required)) {}
   std::string_view name() const override { return "required_metadata"; }
-  bool Guards(Stage stage) const override { return stage == Stage::kStaging || stage == Stage::kProduction; }
+  bool Guards(Stage stage) const override {
+    return stage == Stage::kStaging || stage == Stage::kProduction;
+  }
 
   Verdict Check(const GateContext& context) override {
     base::Json missing = base::Json::MakeArray();
@@ -49,12 +56,14 @@ class RequiredMetadata final : public Gate {
     for (const std::string& item : required_) {
       if (IsThere(context.version.metadata, item)) continue;
       missing.Append(item);
-      summary += (summary.empty() ? "" : " ") + item + " is missing: " + std::string(How(item)) + ".";
+      summary +=
+          (summary.empty() ? "" : " ") + item + " is missing: " + std::string(How(item)) + ".";
     }
     Verdict verdict;
     verdict.outcome = summary.empty() ? Outcome::kPass : Outcome::kFail;
     verdict.summary = summary.empty() ? "The run records all that is required." : summary;
-    verdict.evidence = base::Json::MakeObject({{"missing", std::move(missing)}, {"found", context.version.metadata}});
+    verdict.evidence = base::Json::MakeObject(
+        {{"missing", std::move(missing)}, {"found", context.version.metadata}});
     return verdict;
   }
 
