@@ -13,8 +13,9 @@
 //       inputs: ["*.py"]                 # globs in `folder`, hashed for the cache
 //       outputs: [model.onnx]            # files that the step leaves in ${SLIPWAY_RUN_FOLDER}
 //   triggers: [{schedule: "0 3 * * *"}, {on_alert: quality}, {manual: true}]
-//   debounce: 5m                         # a schedule's or alert's run waits so long and takes further ones in
-//   cooldown: 1h                         # after a run: schedules and alerts are refused so long
+//   debounce: 5m                         # a schedule's or alert's run waits so long and takes
+//   further ones in cooldown: 1h                         # after a run: schedules and alerts are
+//   refused so long
 // In `run` and `env`: ${params.X}, ${outputs.STEP.KEY}, ${run.id}, ${run.folder}.
 #pragma once
 
@@ -36,9 +37,10 @@ inline constexpr size_t kMaxSteps = 100;
 inline constexpr size_t kMaxArguments = 1000;
 
 struct Retries {
-  int64_t max = 0;                        // further attempts after a failure
-  base::Micros backoff = 10 * base::kSecond;  // before the second attempt; doubled for each further one, at most 1 h
-  int64_t lost = 3;                       // further attempts after the server ended under the step
+  int64_t max = 0;  // further attempts after a failure
+  base::Micros backoff =
+      10 * base::kSecond;  // before the second attempt; doubled for each further one, at most 1 h
+  int64_t lost = 3;        // further attempts after the server ended under the step
 };
 
 struct StepSpec {
@@ -69,7 +71,8 @@ struct PipelineSpec {
   base::Micros cooldown = 0;
 };
 
-// kInvalidArgument with the field ("pipelines[0].steps[1].needs[0]") and what was expected: unknown key, unknown need, cycle, bad cron...
+// kInvalidArgument with the field ("pipelines[0].steps[1].needs[0]") and what was expected: unknown
+// key, unknown need, cycle, bad cron...
 base::Result<PipelineSpec> ParsePipeline(const base::Json& spec, const std::string& field);
 // The setting: a list of specs, or a mapping from name to spec; null is none.
 base::Result<std::vector<PipelineSpec>> ParsePipelines(const base::Json& setting);

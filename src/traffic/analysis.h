@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Analysis: the judge of a rollout. Every metric is the difference (candidate - stable) of a mean; larger is worse. Looking at
-// it at any time, as often as one likes, keeps the promised error rate.
+// Analysis: the judge of a rollout. Every metric is the difference (candidate - stable) of a mean;
+// larger is worse. Looking at it at any time, as often as one likes, keeps the promised error rate.
 //
-// Keys are hashed into kJudgeBuckets buckets (Murmur3 with a seed of its own, so independent of the assignment to arms). Within a
-// step s (constant weights) arm a has in bucket b: n_asb values with sum x_asb; N_as = sum n, m_as = sum x / N_as. The variance of
-// m_as comes from between the buckets, so that bursts of retries and users who fail more than others are not taken for evidence:
+// Keys are hashed into kJudgeBuckets buckets (Murmur3 with a seed of its own, so independent of the
+// assignment to arms). Within a step s (constant weights) arm a has in bucket b: n_asb values with
+// sum x_asb; N_as = sum n, m_as = sum x / N_as. The variance of m_as comes from between the
+// buckets, so that bursts of retries and users who fail more than others are not taken for
+// evidence:
 //   V_as = B/(B-1) * sum_b (x_asb - m_as n_asb)^2 / N_as^2            (B: buckets with traffic)
-//   d = sum_s w_s (m_cs - m_ss),  V = sum_s w_s^2 (V_cs + V_ss),  w_s ~ M_s = N_cs N_ss / (N_cs + N_ss),  M = sum_s M_s
-// Steps are compared within themselves: a bad hour met by more of the candidate's traffic than of stable's does not count against it.
-// Bounds: the one-sided asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform central
-// limit theory and asymptotic confidence sequences" (2021), proposition B.1, with r = M rho^2:
+//   d = sum_s w_s (m_cs - m_ss),  V = sum_s w_s^2 (V_cs + V_ss),  w_s ~ M_s = N_cs N_ss / (N_cs +
+//   N_ss),  M = sum_s M_s
+// Steps are compared within themselves: a bad hour met by more of the candidate's traffic than of
+// stable's does not count against it. Bounds: the one-sided asymptotic confidence sequence of
+// Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform central limit theory and
+// asymptotic confidence sequences" (2021), proposition B.1, with r = M rho^2:
 //   lower, upper = d -+ sqrt(V) * sqrt(2 (r + 1) / r * log(1 + sqrt(r + 1) / (2 alpha)))
-// rho^2 = (-2 log a + log(1 - 2 log a)) / kTunedFor makes it tightest near M = kTunedFor. V_c has floors: see docs/rollouts.md.
-// fail: lower > tolerance. pass: upper < tolerance (non-inferior). Otherwise, and with too little data, inconclusive.
+// rho^2 = (-2 log a + log(1 - 2 log a)) / kTunedFor makes it tightest near M = kTunedFor. V_c has
+// floors: see docs/rollouts.md. fail: lower > tolerance. pass: upper < tolerance (non-inferior).
+// Otherwise, and with too little data, inconclusive.
 #pragma once
 
 #include <array>
@@ -34,8 +39,9 @@ namespace slipway::traffic {
 
 inline constexpr size_t kJudgeBuckets = 200;
 inline constexpr double kTunedFor = 1000;
-inline constexpr size_t kLeastBuckets = 20;   // with traffic, in each arm, before a confidence sequence says anything
-inline constexpr int64_t kLeastValues = 50;   // values in each arm before it does
+inline constexpr size_t kLeastBuckets =
+    20;  // with traffic, in each arm, before a confidence sequence says anything
+inline constexpr int64_t kLeastValues = 50;  // values in each arm before it does
 
 size_t JudgeBucket(std::string_view key);
 
@@ -55,20 +61,23 @@ struct BucketSum {
 };
 struct ArmTotals {
   std::vector<BucketSum> buckets;  // kJudgeBuckets
-  // Of each bucket's first value: how many were 0, and how many above. One a bucket: nearly independent whatever users do.
+  // Of each bucket's first value: how many were 0, and how many above. One a bucket: nearly
+  // independent whatever users do.
   int64_t first_zero = 0;
   int64_t first_above = 0;
   int64_t count() const;
   double sum() const;
 };
 
-// What one metric saw in one step. Add is lock-free (relaxed atomics, one cache line a bucket); sums are kept in units of 2^-20,
-// so that they do not depend on the order of adding.
+// What one metric saw in one step. Add is lock-free (relaxed atomics, one cache line a bucket);
+// sums are kept in units of 2^-20, so that they do not depend on the order of adding.
 class Tally {
  public:
   Tally();
   ~Tally();
-  void Add(Side side, size_t bucket, double value);  // |value| <= kMaxValue, larger ones count as that; not-a-number is dropped
+  void Add(
+      Side side, size_t bucket,
+      double value);  // |value| <= kMaxValue, larger ones count as that; not-a-number is dropped
   ArmTotals Totals(Side side) const;
   base::Json Save() const;
   base::Status Restore(const base::Json& saved);
@@ -113,19 +122,24 @@ class Analysis {
   virtual MetricFinding Judge(std::span<const StepTotals> steps, double alpha) const = 0;
 };
 
-std::unique_ptr<Analysis> MakeErrorRateAnalysis(double tolerance);  // "error_rate": share of answers that failed
-std::unique_ptr<Analysis> MakeLatencyAnalysis(double tolerance);    // "latency": mean of log(seconds); 0.4 tolerates 1.5 times
-std::unique_ptr<Analysis> MakeLossAnalysis(double tolerance);       // "loss": of labelled rows, for instance Brier's (p - y)^2
+std::unique_ptr<Analysis> MakeErrorRateAnalysis(
+    double tolerance);  // "error_rate": share of answers that failed
+std::unique_ptr<Analysis> MakeLatencyAnalysis(
+    double tolerance);  // "latency": mean of log(seconds); 0.4 tolerates 1.5 times
+std::unique_ptr<Analysis> MakeLossAnalysis(
+    double tolerance);  // "loss": of labelled rows, for instance Brier's (p - y)^2
 
-// Difference and its variance over the steps, as above. `least_candidate_variance` is of one value: a floor under V_c.
+// Difference and its variance over the steps, as above. `least_candidate_variance` is of one value:
+// a floor under V_c.
 struct Difference {
   double value = 0;
   double variance = 0;
-  double matched = 0;  // M
+  double matched = 0;         // M
   size_t stable_buckets = 0;  // with traffic, the most in one step
   size_t candidate_buckets = 0;
 };
-std::optional<Difference> Compare(std::span<const StepTotals> steps, double least_candidate_variance);
+std::optional<Difference> Compare(std::span<const StepTotals> steps,
+                                  double least_candidate_variance);
 double ConfidenceRadius(double variance, double matched, double alpha);  // one-sided
 
 }  // namespace slipway::traffic

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rollouts: plans that move an endpoint from one version to another by steps, and go back at once when the judge says so.
-// Every decision is one transaction: the plan, the rollout's row and the event.
+// Rollouts: plans that move an endpoint from one version to another by steps, and go back at once
+// when the judge says so. Every decision is one transaction: the plan, the rollout's row and the
+// event.
 #pragma once
 
 #include <cstdint>
@@ -25,21 +26,25 @@ namespace slipway::traffic {
 inline constexpr size_t kMaxRolloutSteps = 20;
 
 struct RolloutStep {
-  double weight = 0;               // of the candidate, rising, in (0, 1]
-  base::Micros min_duration = 0;   // of the clock
-  int64_t min_predictions = 0;     // answers by the candidate in this step
+  double weight = 0;              // of the candidate, rising, in (0, 1]
+  base::Micros min_duration = 0;  // of the clock
+  int64_t min_predictions = 0;    // answers by the candidate in this step
 };
 
 struct RolloutSettings {
-  // [{"weight": 0.05, "min_duration": "10m", "min_predictions": 500}, ...]; null: 5 %, 25 %, 50 %, 100 %, 10 min and 500 each.
+  // [{"weight": 0.05, "min_duration": "10m", "min_predictions": 500}, ...]; null: 5 %, 25 %, 50 %,
+  // 100 %, 10 min and 500 each.
   base::Json steps;
-  double alpha = 0.05;               // chance of rolling back a version that is within tolerance, all metrics together
+  double alpha =
+      0.05;  // chance of rolling back a version that is within tolerance, all metrics together
   double error_rate_tolerance = 0.01;
-  double latency_tolerance = 0.4;    // of the mean of log(seconds)
+  double latency_tolerance = 0.4;  // of the mean of log(seconds)
   double loss_tolerance = 0.02;
-  std::vector<std::string> required = {"error_rate", "latency"};  // must be shown non-inferior before all traffic goes over
+  std::vector<std::string> required = {
+      "error_rate", "latency"};  // must be shown non-inferior before all traffic goes over
   base::Duration max_duration{7 * base::kDay};  // inconclusive for so long: paused
-  base::Duration checkpoint{10 * base::kSecond};  // real time between saves of the evidence; what a crash may lose
+  base::Duration checkpoint{
+      10 * base::kSecond};  // real time between saves of the evidence; what a crash may lose
 };
 void Describe(base::Schema& schema, RolloutSettings& settings);
 // The steps of a setting or a request. Errors name "rollout.steps[i].weight" and so on.
@@ -48,7 +53,8 @@ base::Result<std::vector<RolloutStep>> ParseSteps(const base::Json& steps);
 std::vector<std::unique_ptr<Analysis>> MakeAnalyses(const RolloutSettings& settings);
 
 enum class RolloutState : uint8_t { kRunning, kPaused, kPromoted, kRolledBack, kAborted };
-std::string_view RolloutStateName(RolloutState state);  // "running", "paused", "promoted", "rolled_back", "aborted"
+std::string_view RolloutStateName(
+    RolloutState state);  // "running", "paused", "promoted", "rolled_back", "aborted"
 
 struct RolloutHistory {
   base::Micros time = 0;
@@ -70,8 +76,8 @@ struct Rollout {
   base::Micros started = 0;
   base::Micros step_started = 0;
   std::optional<base::Micros> ended;
-  int64_t epoch = 0;   // of the plan that this rollout applied last
-  std::string reason;  // why it is in its state
+  int64_t epoch = 0;                    // of the plan that this rollout applied last
+  std::string reason;                   // why it is in its state
   std::vector<MetricFinding> analysis;  // as last judged; of an ended rollout: as at the decision
   std::vector<RolloutHistory> history;
   bool active() const { return state == RolloutState::kRunning || state == RolloutState::kPaused; }
@@ -80,8 +86,8 @@ base::Json ToJson(const Rollout& rollout);  // as the native API shows it
 
 struct StartRollout {
   std::string endpoint;
-  int64_t to_version = 0;                          // of the model that is stable now
-  std::optional<std::vector<RolloutStep>> steps;   // absent: the settings'
+  int64_t to_version = 0;                         // of the model that is stable now
+  std::optional<std::vector<RolloutStep>> steps;  // absent: the settings'
   std::string reason;
   events::Actor actor;
 };
@@ -89,29 +95,40 @@ struct StartRollout {
 // Thread-safe. All but Observe and ObserveLoss block (database).
 class Rollouts {
  public:
-  Rollouts(storage::Database& database, events::EventLog& events, base::Clock& clock, base::Metrics& metrics,
-           Endpoints& endpoints, std::vector<std::unique_ptr<Analysis>> analyses, RolloutSettings settings);
+  Rollouts(storage::Database& database, events::EventLog& events, base::Clock& clock,
+           base::Metrics& metrics, Endpoints& endpoints,
+           std::vector<std::unique_ptr<Analysis>> analyses, RolloutSettings settings);
   ~Rollouts();
   // Reads the active rollouts and their evidence; call after Endpoints::Start.
   base::Status Start();
   void Stop();  // saves the evidence
 
-  // kNotFound "endpoint_not_found"; kFailedPrecondition "rollout_active", "already_stable", "plan_has_candidate".
+  // kNotFound "endpoint_not_found"; kFailedPrecondition "rollout_active", "already_stable",
+  // "plan_has_candidate".
   base::Result<Rollout> Begin(const StartRollout& request);
-  // Judges every active rollout and acts. Idempotent: call it as often as you like (each second in the product).
+  // Judges every active rollout and acts. Idempotent: call it as often as you like (each second in
+  // the product).
   base::Status Tick(base::Micros now);
   // Stable alone again. kFailedPrecondition (reason "rollout_ended") when it is not active.
-  base::Result<Rollout> Abort(const std::string& id, const events::Actor& actor, const std::string& reason);
+  base::Result<Rollout> Abort(const std::string& id, const events::Actor& actor,
+                              const std::string& reason);
   // All traffic to the candidate, whatever the judge says; needs a reason.
-  base::Result<Rollout> Promote(const std::string& id, const events::Actor& actor, const std::string& reason);
-  base::Result<std::vector<Rollout>> List(const std::string& endpoint, int64_t limit = 100);  // newest first; "" for all endpoints
-  base::Result<Rollout> Get(const std::string& id);  // kNotFound "rollout_not_found"; an active one is judged as of now
+  base::Result<Rollout> Promote(const std::string& id, const events::Actor& actor,
+                                const std::string& reason);
+  base::Result<std::vector<Rollout>> List(
+      const std::string& endpoint, int64_t limit = 100);  // newest first; "" for all endpoints
+  base::Result<Rollout> Get(
+      const std::string& id);  // kNotFound "rollout_not_found"; an active one is judged as of now
 
-  // One answered (or failed) attempt; never blocks. `epoch` is of the plan that routed it: what no active rollout's plan routed is ignored.
-  void Observe(std::string_view endpoint, int64_t epoch, std::string_view arm, std::string_view key, bool failed, int64_t total_ns);
-  // A label arrived: `loss` of the prediction (for instance (p - y)^2), made at `predicted` for `key` (the routing key where known, else
-  // the prediction's id). Predictions from before the rollout are ignored. Never blocks.
-  void ObserveLoss(std::string_view endpoint, int64_t version, std::string_view key, base::Micros predicted, double loss);
+  // One answered (or failed) attempt; never blocks. `epoch` is of the plan that routed it: what no
+  // active rollout's plan routed is ignored.
+  void Observe(std::string_view endpoint, int64_t epoch, std::string_view arm, std::string_view key,
+               bool failed, int64_t total_ns);
+  // A label arrived: `loss` of the prediction (for instance (p - y)^2), made at `predicted` for
+  // `key` (the routing key where known, else the prediction's id). Predictions from before the
+  // rollout are ignored. Never blocks.
+  void ObserveLoss(std::string_view endpoint, int64_t version, std::string_view key,
+                   base::Micros predicted, double loss);
 
  private:
   struct State;

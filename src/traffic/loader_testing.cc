@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "traffic/loader_testing.h"
+
+namespace slipway::traffic {
+
+FakeModel::FakeModel(int64_t version) {
+  description_.inputs = {{"x", inference::DataType::kFp32, {-1, 1}}};
+  description_.outputs = {{"version", inference::DataType::kFp32, {1}}};
+  description_.batchable = true;
+  description_.platform = "fake";
+  answer = [version](const inference::Request&) -> base::Result<inference::Response> {
+    inference::Tensor tensor(inference::DataType::kFp32, {1});
+    reinterpret_cast<float*>(tensor.mutable_bytes().data())[0] = static_cast<float>(version);
+    inference::Response response;
+    response.outputs.push_back({"version", std::move(tensor)});
+    return response;
+  };
+}
+
+void FakeModel::Run(inference::Request request, int64_t /*deadline_ns*/, inference::RunDone done) {
+  done(answer(request), {});
+}
+
+base::Result<std::shared_ptr<inference::LoadedModel>> FakeLoader::Load(const std::string& model,
+                                                                       int64_t version) {
+  std::lock_guard lock(mutex_);
+  if (broken_.contains({model, version}))
+    return base::NotFound("version_not_found", "broken by the test");
+  auto& loaded = models_[{model, version}];
+  if (!loaded) {
+    loaded = std::make_shared<FakeModel>(version);
+    ++loads_;
+  }
+  return std::shared_ptr<inference::LoadedModel>(loaded);
+}
+
+void FakeLoader::Release(const std::string& model, int64_t version) {
+  std::lock_guard lock(mutex_);
+  models_.erase({model, version});
+}
+
+void FakeLoader::Break(const std::string& model, int64_t version) {
+  std::lock_guard lock(mutex_);
+  broken_[{model, version}] = true;
+}
+
+std::vector<std::string> FakeLoader::Loaded() const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  for (const auto& [key, model] : models_)
+    names.push_back(key.first + "/" + std::to_string(key.second));
+  return names;
+}
+
+int FakeLoader::loads() const {
+  std::lock_guard lock(mutex_);
+  return loads_;
+}
+
+std::shared_ptr<FakeModel> FakeLoader::Model(const std::string& model, int64_t version) const {
+  std::lock_guard lock(mutex_);
+  const auto found = models_.find({model, version});
+  return found == models_.end() ? nullptr : found->second;
+}
+
+}  // namespace slipway::traffic

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walk of a version, step "rollout": registry -> local files -> the pool.
+#include "traffic/version_loader.h"
+
+#include <future>
+#include <utility>
+
+namespace slipway::traffic {
+
+using base::Result;
+
+namespace {
+
+class RegistryLoader final : public VersionLoader {
+ public:
+  RegistryLoader(registry::Registry& registry, inference::ModelPool& pool)
+      : registry_(registry), pool_(pool) {}
+
+  Result<std::shared_ptr<inference::LoadedModel>> Load(const std::string& model,
+                                                       int64_t number) override {
+    const std::string key = KeyOf(model, number);
+    if (auto loaded = pool_.Find(key)) return loaded;
+    const registry::Version version = TRY(registry_.GetVersion(model, number));
+    if (version.status != "READY") {
+      return base::FailedPrecondition(
+          "version_not_ready",
+          "version " + std::to_string(number) + " of model \"" + model + "\" is " + version.status);
+    }
+    inference::ModelSource source;
+    source.key = key;
+    source.runtime = "onnx";
+    source.path = TRY(FindModelFile(TRY(registry_.Materialize(version))));
+    auto loaded = TRY(pool_.Load(source));
+    WarmUp(*loaded);
+    return loaded;
+  }
+
+  void Release(const std::string& model, int64_t number) override {
+    pool_.Unload(KeyOf(model, number));
+  }
+
+ private:
+  static std::string KeyOf(const std::string& model, int64_t number) {
+    return model + "/" + std::to_string(number);
+  }
+
+  // Fills caches, so that the first caller does not wait for that; a model that dislikes zeros is
+  // not refused for it.
+  static void WarmUp(inference::LoadedModel& loaded) {
+    std::promise<void> ran;
+    loaded.Run(ZeroRow(loaded.description()), 0,
+               [&ran](Result<inference::Response>, inference::RunTiming) { ran.set_value(); });
+    ran.get_future().wait();
+  }
+
+  registry::Registry& registry_;
+  inference::ModelPool& pool_;
+};
+
+}  // namespace
+
+std::unique_ptr<VersionLoader> MakeRegistryLoader(registry::Registry& registry,
+                                                  inference::ModelPool& pool) {
+  return std::make_unique<RegistryLoader>(registry, pool);
+}
+
+}  // namespace slipway::traffic
