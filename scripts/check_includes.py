@@ -87,10 +87,10 @@ def check_row(name: str, header: str, rows: dict[str, list[str]]) -> str | None:
         return None
     for row, parts in rows.items():
         headers = [part.removesuffix(".cc") + ".h" for part in parts if part.endswith(".cc")]
-        rooms = [part + "/" for part in parts if not part.endswith(".cc")]
-        if header not in headers and not header.startswith(tuple(rooms)):
+        folders = [part + "/" for part in parts if not part.endswith(".cc")]
+        if header not in headers and not header.startswith(tuple(folders)):
             continue
-        own = [part.removesuffix(".cc") for part in parts if part.endswith(".cc")] + rooms
+        own = [part.removesuffix(".cc") for part in parts if part.endswith(".cc")] + folders
         if not name.startswith(tuple(own)):
             return f'"{header}" belongs to the row {row} of src/ROWS; only app/assembly.cc may include it'
     return None

@@ -2,7 +2,7 @@
 """Checks what every file of the repository must have or must not have; prints each breach and exits 1.
 
 1. A source file has its SPDX line.
-2. Every room has a README.md of at most 40 lines, which names the rows of src/ROWS that lie in the room.
+2. Every room has a README.md of at most 40 lines, which names the rows of src/ROWS that lie in it.
 3. No file names the host of a package registry (a lock without download addresses works with any mirror).
 """
 
@@ -50,9 +50,11 @@ def check_rooms() -> list[str]:
             if not 0 < lines <= 40:
                 breaches.append(f"src/{room}/README.md: {lines} lines; there must be one, of at most 40")
     for line in (ROOT / "src/ROWS").read_text().splitlines():
-        if line and not line.startswith("#"):
-            name, part, *_ = line.split()
-            room = part if part in readmes else next((room for room in readmes if part.startswith(room + "/")), "")
+        name, *parts = [""] if line.startswith("#") else line.split()
+        for part in parts:
+            room = next((room for room in readmes if f"{part}/".startswith(room + "/")), "")
+            if room and not (ROOT / "src" / part).exists():
+                breaches.append(f"src/ROWS: the row {name} names {part}, which is not there")
             if room and name not in readmes[room].lower():
                 breaches.append(f"src/{room}/README.md: does not name the row {name} of src/ROWS")
     return breaches
