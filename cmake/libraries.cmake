@@ -22,4 +22,8 @@ pkg_check_modules(zstd REQUIRED IMPORTED_TARGET GLOBAL libzstd)      # slipway::
 foreach(name sodium re2 zstd)
   add_library(slipway::${name} ALIAS PkgConfig::${name})
 endforeach()
+set_property(TARGET PkgConfig::re2 PROPERTY INTERFACE_COMPILE_OPTIONS "")  # its -pthread would shut out the tests' precompiled header
+if(NOT TARGET re2::re2)
+  add_library(re2::re2 ALIAS PkgConfig::re2)  # what gRPC's targets call it; Debian's re2 brings no CMake files
+endif()
 find_program(SLIPWAY_GRPC_PLUGIN grpc_cpp_plugin REQUIRED)

@@ -93,7 +93,8 @@ Status DrivenClock::Advance(Micros now) {
     std::lock_guard lock(state_->mutex);
     if (now < state_->now) {
       return {Code::kOutOfRange, "clock_moves_back",
-              "the clock stands at " + FormatTime(state_->now) + " and cannot move back to " + FormatTime(now),
+              "the clock stands at " + FormatTime(state_->now) + " and cannot move back to " +
+                  FormatTime(now),
               "now"};
     }
     state_->now = now;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clock: where every decision in the product takes its time from, so that tests and replays can drive it.
-// Times are microseconds since the Unix epoch (UTC). Latencies are not measured with it: see MonotonicNanos.
+// Clock: where every decision in the product takes its time from, so that tests and replays can
+// drive it. Times are microseconds since the Unix epoch (UTC). Latencies are not measured with it:
+// see MonotonicNanos.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,8 @@ class Clock {
  public:
   virtual ~Clock() = default;
   virtual Micros Now() const = 0;
-  // Blocks until Now() >= until, or `Interrupt` is called, or (real) max_wait has passed; false if the time was not reached.
+  // Blocks until Now() >= until, or `Interrupt` is called, or (real) max_wait has passed; false if
+  // the time was not reached.
   virtual bool WaitUntil(Micros until, Micros max_wait) = 0;
   // Wakes every waiter (used when stopping).
   virtual void Interrupt() = 0;
@@ -44,7 +46,8 @@ class SystemClock final : public Clock {
   std::unique_ptr<State> state_;
 };
 
-// Stands still until told to move: tests, and replays of recorded data (setting `clock.mode: driven`).
+// Stands still until told to move: tests, and replays of recorded data (setting `clock.mode:
+// driven`).
 class DrivenClock final : public Clock {
  public:
   explicit DrivenClock(Micros start);

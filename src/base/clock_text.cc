@@ -15,18 +15,10 @@ struct Unit {
   Micros micros;
 };
 // Longest names first where one is the start of another, so that "5ms" is not five minutes.
-constexpr std::array<Unit, 6> kUnits = {{{"ms", kMillisecond},
-                                         {"us", 1},
-                                         {"d", kDay},
-                                         {"h", kHour},
-                                         {"m", kMinute},
-                                         {"s", kSecond}}};
-constexpr std::array<Unit, 6> kUnitsFalling = {{{"d", kDay},
-                                                {"h", kHour},
-                                                {"m", kMinute},
-                                                {"s", kSecond},
-                                                {"ms", kMillisecond},
-                                                {"us", 1}}};
+constexpr std::array<Unit, 6> kUnits = {
+    {{"ms", kMillisecond}, {"us", 1}, {"d", kDay}, {"h", kHour}, {"m", kMinute}, {"s", kSecond}}};
+constexpr std::array<Unit, 6> kUnitsFalling = {
+    {{"d", kDay}, {"h", kHour}, {"m", kMinute}, {"s", kSecond}, {"ms", kMillisecond}, {"us", 1}}};
 constexpr Micros kLongestDuration = 100 * 365 * kDay;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
@@ -57,7 +49,8 @@ bool TakeDate(std::string_view& text, Micros& time) {
       !TakeChar(text, "-") || !TakeDigits(text, 2, day)) {
     return false;
   }
-  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
+  const std::chrono::year_month_day date{std::chrono::year(year),
+                                         std::chrono::month(static_cast<unsigned>(month)),
                                          std::chrono::day(static_cast<unsigned>(day))};
   if (!date.ok()) return false;
   time += std::chrono::sys_days(date).time_since_epoch().count() * kDay;
@@ -72,7 +65,8 @@ bool TakeTimeOfDay(std::string_view& text, Micros& time) {
       !TakeChar(text, ":") || !TakeDigits(text, 2, second)) {
     return false;
   }
-  if (hour > 23 || minute > 59 || second > 60) return false;  // 60: a leap second, folded into the next one
+  if (hour > 23 || minute > 59 || second > 60)
+    return false;  // 60: a leap second, folded into the next one
   time += hour * kHour + minute * kMinute + second * kSecond;
   if (!TakeChar(text, ".")) return true;
   Micros scale = kSecond / 10;
@@ -136,8 +130,9 @@ std::string FormatTime(Micros time) {
   const std::chrono::hh_mm_ss<std::chrono::microseconds> clock(moment - day);
   std::array<char, 64> text{};
   const int size = std::snprintf(
-      text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ", static_cast<int>(date.year()),
-      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
+      text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ",
+      static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+      static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
       static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()),
       static_cast<int>(clock.subseconds().count()));
   return {text.data(), static_cast<size_t>(size)};
@@ -146,12 +141,13 @@ std::string FormatTime(Micros time) {
 Result<Micros> ParseTime(std::string_view text) {
   std::string_view rest = text;
   Micros time = 0;
-  if (TakeDate(rest, time) && TakeChar(rest, "Tt ") && TakeTimeOfDay(rest, time) && TakeOffset(rest, time) &&
-      rest.empty()) {
+  if (TakeDate(rest, time) && TakeChar(rest, "Tt ") && TakeTimeOfDay(rest, time) &&
+      TakeOffset(rest, time) && rest.empty()) {
     return time;
   }
-  return InvalidArgument("", "\"" + std::string(text) + "\" is not an RFC 3339 time such as 2013-03-12T00:00:00Z",
-                         "bad_time");
+  return InvalidArgument(
+      "", "\"" + std::string(text) + "\" is not an RFC 3339 time such as 2013-03-12T00:00:00Z",
+      "bad_time");
 }
 
 Result<Micros> ParseDuration(std::string_view text) {
@@ -161,15 +157,17 @@ Result<Micros> ParseDuration(std::string_view text) {
   bool good = !text.empty();
   while (good && !rest.empty()) good = TakeDurationTerm(rest, total);
   if (good) return total;
-  return InvalidArgument("",
-                         "\"" + std::string(text) + "\" is not a duration such as 250ms, 5s, 10m, 2h, 14d or 1h30m",
-                         "bad_duration");
+  return InvalidArgument(
+      "",
+      "\"" + std::string(text) + "\" is not a duration such as 250ms, 5s, 10m, 2h, 14d or 1h30m",
+      "bad_duration");
 }
 
 std::string FormatDuration(Micros duration) {
   if (duration == 0) return "0s";
   std::string text = duration < 0 ? "-" : "";
-  uint64_t rest = duration < 0 ? ~static_cast<uint64_t>(duration) + 1 : static_cast<uint64_t>(duration);
+  uint64_t rest =
+      duration < 0 ? ~static_cast<uint64_t>(duration) + 1 : static_cast<uint64_t>(duration);
   for (const Unit& unit : kUnitsFalling) {
     const uint64_t count = rest / static_cast<uint64_t>(unit.micros);
     if (count == 0) continue;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Settings: the first thing that starting the server does. Defaults < YAML < environment < flags, checked before anything
-// is changed. How a YAML file is read is in config_yaml.cc.
+// Settings: the first thing that starting the server does. Defaults < YAML < environment < flags,
+// checked before anything is changed. How a YAML file is read is in config_yaml.cc.
 #include "base/config.h"
 
 #include <algorithm>
@@ -21,7 +21,8 @@ using Commit = std::function<void()>;
 
 std::string EnvironmentName(std::string_view key) {
   std::string name = "SLIPWAY_";
-  for (const char c : key) name += c == '.' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  for (const char c : key)
+    name += c == '.' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
   return name;
 }
 
@@ -32,7 +33,8 @@ std::string FlagName(std::string_view key) {
 }
 
 Status Expected(std::string_view what, std::string_view got) {
-  return InvalidArgument("", "expected " + std::string(what) + ", got \"" + std::string(got) + "\"", "bad_setting");
+  return InvalidArgument("", "expected " + std::string(what) + ", got \"" + std::string(got) + "\"",
+                         "bad_setting");
 }
 
 template <typename T>
@@ -89,8 +91,9 @@ struct Schema::State {
 
   // Most settings are one piece of text; this turns `parse` of text into a conversion.
   template <typename T>
-  void AddText(std::string_view key, T* value, std::string_view help, std::string type, Json json_schema,
-               std::function<Result<T>(const std::string&)> parse, std::function<std::string(const T&)> show) {
+  void AddText(std::string_view key, T* value, std::string_view help, std::string type,
+               Json json_schema, std::function<Result<T>(const std::string&)> parse,
+               std::function<std::string(const T&)> show) {
     Entry entry;
     entry.convert = [value, parse](const Given& given) -> Result<Commit> {
       const auto* text = std::get_if<std::string>(&given);
@@ -102,8 +105,10 @@ struct Schema::State {
     AddEntry(key, help, std::move(type), std::move(json_schema), std::move(entry));
   }
 
-  void AddEntry(std::string_view key, std::string_view help, std::string type, Json json_schema, Entry entry) {
-    for (const Entry& other : entries) CHECK(other.key != key, "a setting is described once: " + other.key);
+  void AddEntry(std::string_view key, std::string_view help, std::string type, Json json_schema,
+                Entry entry) {
+    for (const Entry& other : entries)
+      CHECK(other.key != key, "a setting is described once: " + other.key);
     entry.key = key;
     entry.type = std::move(type);
     entry.help = help;
@@ -125,28 +130,33 @@ struct Schema::State {
       if (entries[i].key != key) continue;
       Result<Commit> commit = entries[i].convert(given);
       if (!commit.ok()) {
-        return InvalidArgument(std::string(key), where + ": " + std::string(key) + ": " + commit.status().message(),
+        return InvalidArgument(std::string(key),
+                               where + ": " + std::string(key) + ": " + commit.status().message(),
                                "bad_setting");
       }
       staged[i] = Staged{std::move(commit).value(), origin, where};
       return Status::Ok();
     }
-    return InvalidArgument(std::string(key), where + ": unknown setting \"" + std::string(key) + "\"" +
-                                                 DidYouMean(key, Keys()),
-                           "unknown_setting");
+    return InvalidArgument(
+        std::string(key),
+        where + ": unknown setting \"" + std::string(key) + "\"" + DidYouMean(key, Keys()),
+        "unknown_setting");
   }
 
   Status StageEnvironment(const ConfigInput& input, std::map<size_t, Staged>& staged) const {
     for (const auto& [name, text] : input.environment) {
       if (!name.starts_with("SLIPWAY_")) continue;
-      const auto entry = std::find_if(entries.begin(), entries.end(),
-                                      [&](const Entry& one) { return EnvironmentName(one.key) == name; });
+      const auto entry = std::find_if(entries.begin(), entries.end(), [&](const Entry& one) {
+        return EnvironmentName(one.key) == name;
+      });
       if (entry == entries.end()) {
         std::vector<std::string> names;
         for (const Entry& one : entries) names.push_back(EnvironmentName(one.key));
-        return InvalidArgument(name, "unknown setting in the environment: " + name +
-                                         DidYouMean(name, std::vector<std::string_view>(names.begin(), names.end())),
-                               "unknown_setting");
+        return InvalidArgument(
+            name,
+            "unknown setting in the environment: " + name +
+                DidYouMean(name, std::vector<std::string_view>(names.begin(), names.end())),
+            "unknown_setting");
       }
       TRY(Stage(entry->key, text, Origin::kEnvironment, name, staged));
     }
@@ -160,7 +170,8 @@ Schema::~Schema() = default;
 void Schema::Add(std::string_view key, std::string* value, std::string_view help) {
   state_->AddText<std::string>(
       key, value, help, "string", Json::MakeObject({{"type", "string"}}),
-      [](const std::string& text) -> Result<std::string> { return text; }, [](const std::string& text) { return text; });
+      [](const std::string& text) -> Result<std::string> { return text; },
+      [](const std::string& text) { return text; });
 }
 
 void Schema::Add(std::string_view key, bool* value, std::string_view help) {
@@ -174,20 +185,25 @@ void Schema::Add(std::string_view key, bool* value, std::string_view help) {
       [](const bool& on) { return std::string(on ? "true" : "false"); });
 }
 
-void Schema::Add(std::string_view key, int64_t* value, std::string_view help, int64_t least, int64_t most) {
+void Schema::Add(std::string_view key, int64_t* value, std::string_view help, int64_t least,
+                 int64_t most) {
   state_->AddText<int64_t>(
-      key, value, help, "integer", Json::MakeObject({{"type", "integer"}, {"minimum", least}, {"maximum", most}}),
+      key, value, help, "integer",
+      Json::MakeObject({{"type", "integer"}, {"minimum", least}, {"maximum", most}}),
       [least, most](const std::string& text) -> Result<int64_t> {
         const auto number = ReadNumber<int64_t>(text);
         if (number && *number >= least && *number <= most) return *number;
-        return Expected("an integer from " + std::to_string(least) + " to " + std::to_string(most), text);
+        return Expected("an integer from " + std::to_string(least) + " to " + std::to_string(most),
+                        text);
       },
       [](const int64_t& number) { return std::to_string(number); });
 }
 
-void Schema::Add(std::string_view key, double* value, std::string_view help, double least, double most) {
+void Schema::Add(std::string_view key, double* value, std::string_view help, double least,
+                 double most) {
   state_->AddText<double>(
-      key, value, help, "number", Json::MakeObject({{"type", "number"}, {"minimum", least}, {"maximum", most}}),
+      key, value, help, "number",
+      Json::MakeObject({{"type", "number"}, {"minimum", least}, {"maximum", most}}),
       [least, most](const std::string& text) -> Result<double> {
         const auto number = ReadNumber<double>(text);
         if (number && *number >= least && *number <= most) return *number;
@@ -196,14 +212,17 @@ void Schema::Add(std::string_view key, double* value, std::string_view help, dou
       [](const double& number) { return NumberText(number); });
 }
 
-void Schema::Add(std::string_view key, Duration* value, std::string_view help, Duration least, Duration most) {
+void Schema::Add(std::string_view key, Duration* value, std::string_view help, Duration least,
+                 Duration most) {
   state_->AddText<Duration>(
-      key, value, help, "duration", Json::MakeObject({{"type", "string"}, {"pattern", "^([0-9.]+(us|ms|s|m|h|d))+$"}}),
+      key, value, help, "duration",
+      Json::MakeObject({{"type", "string"}, {"pattern", "^([0-9.]+(us|ms|s|m|h|d))+$"}}),
       [least, most](const std::string& text) -> Result<Duration> {
         const Result<Micros> micros = ParseDuration(text);
-        if (micros.ok() && *micros >= least.micros && *micros <= most.micros) return Duration{*micros};
-        return Expected("a duration from " + FormatDuration(least.micros) + " to " + FormatDuration(most.micros) +
-                            " such as 250ms, 5s, 10m, 2h or 1h30m",
+        if (micros.ok() && *micros >= least.micros && *micros <= most.micros)
+          return Duration{*micros};
+        return Expected("a duration from " + FormatDuration(least.micros) + " to " +
+                            FormatDuration(most.micros) + " such as 250ms, 5s, 10m, 2h or 1h30m",
                         text);
       },
       [](const Duration& duration) { return FormatDuration(duration.micros); });
@@ -223,7 +242,8 @@ void Schema::Add(std::string_view key, std::vector<std::string>* value, std::str
     return Commit([value, items] { *value = items; });
   };
   entry.show = [value] { return ListText(*value); };
-  Json json_schema = Json::MakeObject({{"type", "array"}, {"items", Json::MakeObject({{"type", "string"}})}});
+  Json json_schema =
+      Json::MakeObject({{"type", "array"}, {"items", Json::MakeObject({{"type", "string"}})}});
   state_->AddEntry(key, help, "list of strings", std::move(json_schema), std::move(entry));
 }
 
@@ -262,9 +282,11 @@ Status Schema::Apply(const ConfigInput& input) {
   std::map<std::string, std::string> types;
   for (const State::Entry& entry : state_->entries) types[entry.key] = entry.type;
   const std::vector<YamlSetting> rows = TRY(ReadYamlSettings(input.yaml, input.yaml_name, types));
-  for (const YamlSetting& row : rows) TRY(state_->Stage(row.key, row.given, Origin::kFile, row.where, staged));
+  for (const YamlSetting& row : rows)
+    TRY(state_->Stage(row.key, row.given, Origin::kFile, row.where, staged));
   TRY(state_->StageEnvironment(input, staged));
-  for (const auto& [key, text] : input.flags) TRY(state_->Stage(key, text, Origin::kFlag, FlagName(key), staged));
+  for (const auto& [key, text] : input.flags)
+    TRY(state_->Stage(key, text, Origin::kFlag, FlagName(key), staged));
   for (auto& [index, one] : staged) {
     one.commit();
     state_->entries[index].origin = one.origin;
@@ -276,7 +298,8 @@ Status Schema::Apply(const ConfigInput& input) {
 std::vector<SettingRow> Schema::Rows() const {
   std::vector<SettingRow> rows;
   for (const State::Entry& entry : state_->entries) {
-    rows.push_back({entry.key, entry.type, entry.help, entry.default_value, entry.show(), entry.origin, entry.where});
+    rows.push_back({entry.key, entry.type, entry.help, entry.default_value, entry.show(),
+                    entry.origin, entry.where});
   }
   return rows;
 }
@@ -308,7 +331,8 @@ std::string Schema::ToJsonSchema() const {
                                 {"type", "object"},
                                 {"additionalProperties", false},
                                 {"properties", Json::MakeObject()}});
-  for (const State::Entry& entry : state_->entries) PlaceInSchema(root, entry.key, entry.json_schema);
+  for (const State::Entry& entry : state_->entries)
+    PlaceInSchema(root, entry.key, entry.json_schema);
   return root.Dump(2);
 }
 

@@ -18,15 +18,18 @@ constexpr int kMostDepth = 64;
 
 class Reader {
  public:
-  Reader(const std::string& name, const std::map<std::string, std::string>& types) : name_(name), types_(types) {}
+  Reader(const std::string& name, const std::map<std::string, std::string>& types)
+      : name_(name), types_(types) {}
 
   Status ReadMap(const YAML::Node& node, const std::string& prefix) {
     if (node.IsNull()) return Status::Ok();
     if (!node.IsMap()) return At(node, prefix, "expected a mapping of settings");
     std::set<std::string> seen;
     for (const auto& pair : node) {
-      if (!pair.first.IsScalar()) return At(pair.first, prefix, "a setting's name must be plain text");
-      const std::string key = prefix.empty() ? pair.first.Scalar() : prefix + "." + pair.first.Scalar();
+      if (!pair.first.IsScalar())
+        return At(pair.first, prefix, "a setting's name must be plain text");
+      const std::string key =
+          prefix.empty() ? pair.first.Scalar() : prefix + "." + pair.first.Scalar();
       if (!seen.insert(key).second) return At(pair.first, key, "this setting stands twice");
       TRY(ReadEntry(pair.first, pair.second, key));
     }
@@ -41,22 +44,25 @@ class Reader {
 
  private:
   Status At(const YAML::Node& node, const std::string& key, const std::string& why) const {
-    return InvalidArgument(key, Where(node.Mark()) + ": " + (key.empty() ? "" : key + ": ") + why, "bad_setting");
+    return InvalidArgument(key, Where(node.Mark()) + ": " + (key.empty() ? "" : key + ": ") + why,
+                           "bad_setting");
   }
 
   Status ReadEntry(const YAML::Node& name, const YAML::Node& value, const std::string& key) {
     const auto type = types_.find(key);
     if (type != types_.end()) {
       Given given = TRY(ToGiven(value, key, type->second));
-      rows_.push_back({key, std::move(given), Where(value.Mark().is_null() ? name.Mark() : value.Mark())});
+      rows_.push_back(
+          {key, std::move(given), Where(value.Mark().is_null() ? name.Mark() : value.Mark())});
       return Status::Ok();
     }
     const auto below = types_.lower_bound(key + ".");
     if (below != types_.end() && below->first.starts_with(key + ".")) return ReadMap(value, key);
     std::vector<std::string_view> keys;
     for (const auto& [known, unused] : types_) keys.push_back(known);
-    return InvalidArgument(key, Where(name.Mark()) + ": unknown setting \"" + key + "\"" + DidYouMean(key, keys),
-                           "unknown_setting");
+    return InvalidArgument(
+        key, Where(name.Mark()) + ": unknown setting \"" + key + "\"" + DidYouMean(key, keys),
+        "unknown_setting");
   }
 
   Result<Given> ToGiven(const YAML::Node& node, const std::string& key, const std::string& type) {
@@ -88,7 +94,8 @@ class Reader {
       tree = Json::MakeObject();
       for (const auto& pair : node) {
         if (!pair.first.IsScalar()) return At(pair.first, key, "a name must be plain text");
-        if (tree.Find(pair.first.Scalar()) != nullptr) return At(pair.first, key, "\"" + pair.first.Scalar() + "\" stands twice");
+        if (tree.Find(pair.first.Scalar()) != nullptr)
+          return At(pair.first, key, "\"" + pair.first.Scalar() + "\" stands twice");
         tree.Set(pair.first.Scalar(), TRY(ToJson(pair.second, key, depth + 1)));
       }
     }
@@ -108,7 +115,8 @@ class Reader {
     if (as_integer.ec == std::errc() && as_integer.ptr == end) return integer;
     double number = 0;
     const auto as_number = std::from_chars(text.data(), end, number);
-    const bool spelled = text.find_first_of("0123456789") == std::string::npos;  // "inf", "nan" are words here
+    const bool spelled =
+        text.find_first_of("0123456789") == std::string::npos;  // "inf", "nan" are words here
     if (!spelled && as_number.ec == std::errc() && as_number.ptr == end) return number;
     return text;
   }

@@ -66,7 +66,8 @@ Result<FileHandle> Directory::OpenFile(std::string_view name, int flags, int mod
   const std::string text(name);
   const bool has_zero = text.find('\0') != std::string::npos;
   if (text.empty() || has_zero) {
-    return InvalidArgument("name", "a file name must not be empty or hold a zero byte", "path_escapes");
+    return InvalidArgument("name", "a file name must not be empty or hold a zero byte",
+                           "path_escapes");
   }
   open_how how{};
   how.flags = static_cast<uint64_t>(static_cast<unsigned>(flags | O_CLOEXEC));
@@ -79,7 +80,8 @@ Result<FileHandle> Directory::OpenFile(std::string_view name, int flags, int mod
   } while (fd < 0 && (errno == EINTR || errno == EAGAIN));
   if (fd >= 0) return FileHandle(static_cast<int>(fd));
   if (errno == EXDEV || errno == ELOOP) {
-    return InvalidArgument("name", "\"" + text + "\" leads out of its folder or through a symbolic link",
+    return InvalidArgument("name",
+                           "\"" + text + "\" leads out of its folder or through a symbolic link",
                            "path_escapes");
   }
   return FromErrno(errno, "open " + path_ + "/" + text);
@@ -102,7 +104,8 @@ Result<std::string> ReadFile(const std::string& path, int64_t most_bytes) {
     bytes.resize(have + static_cast<size_t>(got));
     if (got == 0) return bytes;
     if (static_cast<int64_t>(bytes.size()) > most_bytes) {
-      return ResourceExhausted("file_too_large", path + " is larger than " + std::to_string(most_bytes) + " bytes");
+      return ResourceExhausted("file_too_large",
+                               path + " is larger than " + std::to_string(most_bytes) + " bytes");
     }
   }
 }
@@ -112,7 +115,8 @@ Status WriteFileAtomically(const std::string& path, std::string_view bytes) {
   const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   const std::string temporary = path + ".tmp-" + RandomHex32();
   Status status = WriteAndSync(temporary, bytes);
-  if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) status = FromErrno(errno, "rename to " + path);
+  if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0)
+    status = FromErrno(errno, "rename to " + path);
   if (!status.ok()) {
     unlink(temporary.c_str());
     return status;
@@ -126,10 +130,11 @@ Status WriteFileAtomically(const std::string& path, std::string_view bytes) {
 Status CreateDirectories(const std::string& path) {
   for (size_t end = path.find('/', 1); true; end = path.find('/', end + 1)) {
     const std::string part = path.substr(0, end);
-    if (mkdir(part.c_str(), 0750) != 0 && errno != EEXIST) return FromErrno(errno, "create folder " + part);
+    if (mkdir(part.c_str(), 0750) != 0 && errno != EEXIST)
+      return FromErrno(errno, "create folder " + part);
     if (end == std::string::npos) break;
   }
-  struct stat info {};
+  struct stat info{};
   if (stat(path.c_str(), &info) != 0) return FromErrno(errno, "create folder " + path);
   if (!S_ISDIR(info.st_mode)) return FromErrno(ENOTDIR, "create folder " + path);
   return Status::Ok();

@@ -20,7 +20,8 @@ namespace slipway::base {
 struct Sha256::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
   State() {
-    CHECK(context != nullptr && EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1, "OpenSSL has SHA-256");
+    CHECK(context != nullptr && EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1,
+          "OpenSSL has SHA-256");
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -33,10 +34,13 @@ Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 
 void Sha256::Update(std::span<const std::byte> bytes) {
-  CHECK(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) == 1, "SHA-256 takes any bytes");
+  CHECK(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) == 1,
+        "SHA-256 takes any bytes");
 }
 
-void Sha256::Update(std::string_view text) { Update(std::as_bytes(std::span(text.data(), text.size()))); }
+void Sha256::Update(std::string_view text) {
+  Update(std::as_bytes(std::span(text.data(), text.size())));
+}
 
 std::string Sha256::FinishHex() {
   std::array<unsigned char, 32> digest{};
@@ -54,7 +58,8 @@ std::string HmacSha256(std::string_view key, std::string_view message) {
   std::array<unsigned char, 32> digest{};
   unsigned int size = 0;
   const auto* made = HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-                          reinterpret_cast<const unsigned char*>(message.data()), message.size(), digest.data(), &size);
+                          reinterpret_cast<const unsigned char*>(message.data()), message.size(),
+                          digest.data(), &size);
   CHECK(made != nullptr && size == digest.size(), "OpenSSL has HMAC-SHA-256");
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
@@ -73,7 +78,8 @@ constexpr std::array<uint32_t, 256> MakeCrcTable() {
 constexpr std::array<uint32_t, 256> kCrcTable = MakeCrcTable();
 
 uint32_t CrcByTable(std::string_view bytes, uint32_t crc) {
-  for (const char c : bytes) crc = (crc >> 8) ^ kCrcTable[(crc ^ static_cast<unsigned char>(c)) & 0xFF];
+  for (const char c : bytes)
+    crc = (crc >> 8) ^ kCrcTable[(crc ^ static_cast<unsigned char>(c)) & 0xFF];
   return crc;
 }
 
@@ -121,7 +127,8 @@ uint32_t Murmur3(std::string_view bytes, uint32_t seed) {
     bytes.remove_prefix(4);
   }
   uint32_t tail = 0;
-  for (size_t i = bytes.size(); i > 0; --i) tail = (tail << 8) | static_cast<unsigned char>(bytes[i - 1]);
+  for (size_t i = bytes.size(); i > 0; --i)
+    tail = (tail << 8) | static_cast<unsigned char>(bytes[i - 1]);
   if (!bytes.empty()) hash ^= MixMurmur(tail);
   hash ^= total;
   hash ^= hash >> 16;
@@ -132,13 +139,15 @@ uint32_t Murmur3(std::string_view bytes, uint32_t seed) {
 }
 
 std::string Base64Encode(std::string_view bytes) {
-  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   out.reserve((bytes.size() + 2) / 3 * 4);
   for (size_t i = 0; i < bytes.size(); i += 3) {
     const size_t have = std::min<size_t>(3, bytes.size() - i);
     uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j) group = (group << 8) | (j < have ? static_cast<unsigned char>(bytes[i + j]) : 0U);
+    for (size_t j = 0; j < 3; ++j)
+      group = (group << 8) | (j < have ? static_cast<unsigned char>(bytes[i + j]) : 0U);
     for (size_t j = 0; j < 4; ++j) out += j <= have ? kAlphabet[(group >> (18 - 6 * j)) & 63] : '=';
   }
   return out;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hashes: SHA-256 (content addresses, audit chain), CRC-32C (log records), MurmurHash3 x86-32 (traffic buckets).
+// Hashes: SHA-256 (content addresses, audit chain), CRC-32C (log records), MurmurHash3 x86-32
+// (traffic buckets).
 #pragma once
 
 #include <cstddef>
@@ -32,7 +33,8 @@ std::string Sha256Hex(std::string_view text);
 std::string HmacSha256(std::string_view key, std::string_view message);
 // Castagnoli, as in iSCSI and LevelDB (not masked). `seed` continues an earlier value.
 uint32_t Crc32c(std::string_view bytes, uint32_t seed = 0);
-// The same without the processor's instruction: what Crc32c falls back to; here so that tests compare the two.
+// The same without the processor's instruction: what Crc32c falls back to; here so that tests
+// compare the two.
 uint32_t Crc32cPortable(std::string_view bytes, uint32_t seed = 0);
 // MurmurHash3_x86_32: the hash of Unleash's buckets.
 uint32_t Murmur3(std::string_view bytes, uint32_t seed = 0);

@@ -23,11 +23,12 @@ void FillRandom(std::span<char> bytes) {
 }
 
 struct UlidValue {
-  uint64_t milliseconds = 0;  // 48 bits
+  uint64_t milliseconds = 0;     // 48 bits
   unsigned __int128 random = 0;  // 80 bits
 };
 
-// Strictly increasing within the process: the same millisecond (or a clock set back) counts the random part up.
+// Strictly increasing within the process: the same millisecond (or a clock set back) counts the
+// random part up.
 UlidValue NextUlid(uint64_t milliseconds) {
   static std::mutex mutex;
   static UlidValue last;
@@ -56,7 +57,8 @@ std::string RandomHex32() {
 std::string NewUlid(Micros now) {
   constexpr std::string_view kAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
   const UlidValue value = NextUlid(now < 0 ? 0 : static_cast<uint64_t>(now / kMillisecond));
-  unsigned __int128 bits = (static_cast<unsigned __int128>(value.milliseconds) << 80) | value.random;
+  unsigned __int128 bits =
+      (static_cast<unsigned __int128>(value.milliseconds) << 80) | value.random;
   std::string text(26, '0');
   for (size_t i = text.size(); i > 0; --i) {
     text[i - 1] = kAlphabet[static_cast<size_t>(bits & 31)];

@@ -80,13 +80,27 @@ size_t Utf8Length(std::string_view text) {
 void AppendEscape(std::string& out, unsigned char c) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   switch (c) {
-    case '"': out += "\\\""; return;
-    case '\\': out += "\\\\"; return;
-    case '\n': out += "\\n"; return;
-    case '\r': out += "\\r"; return;
-    case '\t': out += "\\t"; return;
-    case '\b': out += "\\b"; return;
-    case '\f': out += "\\f"; return;
+    case '"':
+      out += "\\\"";
+      return;
+    case '\\':
+      out += "\\\\";
+      return;
+    case '\n':
+      out += "\\n";
+      return;
+    case '\r':
+      out += "\\r";
+      return;
+    case '\t':
+      out += "\\t";
+      return;
+    case '\b':
+      out += "\\b";
+      return;
+    case '\f':
+      out += "\\f";
+      return;
     default:
       out += "\\u00";
       out += kDigits[c >> 4];
@@ -188,19 +202,24 @@ void AppendJsonNumber(std::string& out, float value) { AppendShortest(out, value
 namespace {
 
 Status WrongType(std::string_view key, std::string_view expected, const Json& got) {
-  return InvalidArgument(std::string(key), "expected " + std::string(expected) + ", got " + std::string(got.TypeName()));
+  return InvalidArgument(std::string(key), "expected " + std::string(expected) + ", got " +
+                                               std::string(got.TypeName()));
 }
 
 template <typename T>
-Result<T> Required(std::string_view key, std::string_view expected, Result<std::optional<T>> found) {
+Result<T> Required(std::string_view key, std::string_view expected,
+                   Result<std::optional<T>> found) {
   std::optional<T> value = TRY(std::move(found));
-  if (!value) return InvalidArgument(std::string(key), "missing; expected " + std::string(expected), "missing_field");
+  if (!value)
+    return InvalidArgument(std::string(key), "missing; expected " + std::string(expected),
+                           "missing_field");
   return *std::move(value);
 }
 
 // The member, nullptr when absent or null; an error when `object` is no object.
 Result<const Json*> Lookup(const Json& object, std::string_view key) {
-  if (!object.is_object()) return WrongType("", "an object with a member \"" + std::string(key) + "\"", object);
+  if (!object.is_object())
+    return WrongType("", "an object with a member \"" + std::string(key) + "\"", object);
   const Json* found = object.Find(key);
   return found != nullptr && found->is_null() ? nullptr : found;
 }
@@ -251,7 +270,8 @@ Status RequireOnly(const Json& object, std::initializer_list<std::string_view> k
   for (const auto& [key, value] : object.AsObject()) {
     bool found = false;
     for (const std::string_view word : words) found = found || word == key;
-    if (!found) return InvalidArgument(key, "unknown field" + DidYouMean(key, words), "unknown_field");
+    if (!found)
+      return InvalidArgument(key, "unknown field" + DidYouMean(key, words), "unknown_field");
   }
   return Status::Ok();
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Json: a value tree for the control path (settings, APIs, events). Hot paths decode their own wire format.
-// Objects keep insertion order. Integers that fit int64 stay exact; other numbers are double.
-// Parsing: strict RFC 8259, depth <= 64 (kMaxJsonDepth), duplicate keys refused; errors name the byte offset.
+// Json: a value tree for the control path (settings, APIs, events). Hot paths decode their own wire
+// format. Objects keep insertion order. Integers that fit int64 stay exact; other numbers are
+// double. Parsing: strict RFC 8259, depth <= 64 (kMaxJsonDepth), duplicate keys refused; errors
+// name the byte offset.
 #pragma once
 
 #include <cstddef>
@@ -27,17 +28,18 @@ class Json {
   using Object = std::vector<Member>;
 
   Json() = default;
-  Json(std::nullptr_t) {}                                     // NOLINT(google-explicit-constructor)
-  Json(bool value) : value_(value) {}                         // NOLINT(google-explicit-constructor)
-  Json(int value) : value_(static_cast<int64_t>(value)) {}    // NOLINT(google-explicit-constructor)
-  Json(int64_t value) : value_(value) {}                      // NOLINT(google-explicit-constructor)
-  Json(uint64_t value);                                       // NOLINT(google-explicit-constructor)
-  Json(double value) : value_(value) {}                       // NOLINT(google-explicit-constructor)
-  Json(const char* value) : value_(std::string(value)) {}     // NOLINT(google-explicit-constructor)
-  Json(std::string value) : value_(std::move(value)) {}       // NOLINT(google-explicit-constructor)
-  Json(std::string_view value) : value_(std::string(value)) {}  // NOLINT(google-explicit-constructor)
-  Json(Array value) : value_(std::move(value)) {}             // NOLINT(google-explicit-constructor)
-  Json(Object value) : value_(std::move(value)) {}            // NOLINT(google-explicit-constructor)
+  Json(std::nullptr_t) {}                                   // NOLINT(google-explicit-constructor)
+  Json(bool value) : value_(value) {}                       // NOLINT(google-explicit-constructor)
+  Json(int value) : value_(static_cast<int64_t>(value)) {}  // NOLINT(google-explicit-constructor)
+  Json(int64_t value) : value_(value) {}                    // NOLINT(google-explicit-constructor)
+  Json(uint64_t value);                                     // NOLINT(google-explicit-constructor)
+  Json(double value) : value_(value) {}                     // NOLINT(google-explicit-constructor)
+  Json(const char* value) : value_(std::string(value)) {}   // NOLINT(google-explicit-constructor)
+  Json(std::string value) : value_(std::move(value)) {}     // NOLINT(google-explicit-constructor)
+  Json(std::string_view value)
+      : value_(std::string(value)) {}               // NOLINT(google-explicit-constructor)
+  Json(Array value) : value_(std::move(value)) {}   // NOLINT(google-explicit-constructor)
+  Json(Object value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
 
   // MakeObject({{"name", "x"}, {"n", 3}}) and MakeArray({1, 2}).
   static Json MakeObject(std::initializer_list<Member> members = {});
@@ -72,8 +74,9 @@ class Json {
   // Appends to an array; a null value becomes an array first. Returns *this.
   Json& Append(Json value);
 
-  // Compact; `indent` > 0 prints it for people. NaN and infinities, which JSON lacks, print as null; bytes that are not
-  // UTF-8 print as U+FFFD. A double prints as the shortest text that reads back as it: 2.0 prints as 2, an integer again.
+  // Compact; `indent` > 0 prints it for people. NaN and infinities, which JSON lacks, print as
+  // null; bytes that are not UTF-8 print as U+FFFD. A double prints as the shortest text that reads
+  // back as it: 2.0 prints as 2, an integer again.
   std::string Dump(int indent = 0) const;
 
   friend bool operator==(const Json&, const Json&) = default;
@@ -89,7 +92,8 @@ class Json {
   std::variant<std::monostate, bool, int64_t, double, std::string, Array, Object> value_;
 };
 
-// Readers for request bodies: kInvalidArgument naming `key` and the expected type. A JSON null counts as absent.
+// Readers for request bodies: kInvalidArgument naming `key` and the expected type. A JSON null
+// counts as absent.
 Result<std::string> RequireString(const Json& object, std::string_view key);
 Result<int64_t> RequireInt(const Json& object, std::string_view key);
 Result<double> RequireDouble(const Json& object, std::string_view key);
@@ -97,7 +101,8 @@ Result<std::optional<std::string>> OptionalString(const Json& object, std::strin
 Result<std::optional<int64_t>> OptionalInt(const Json& object, std::string_view key);
 Result<std::optional<double>> OptionalDouble(const Json& object, std::string_view key);
 Result<std::optional<bool>> OptionalBool(const Json& object, std::string_view key);
-// The object has only these keys: a misspelt one is an error that names it and the nearest known one.
+// The object has only these keys: a misspelt one is an error that names it and the nearest known
+// one.
 Status RequireOnly(const Json& object, std::initializer_list<std::string_view> known);
 
 // Appends `text` quoted and escaped.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text -> Json: what every control-path request, event and setting goes through. Boost.JSON's SAX parser does the grammar
-// and UTF-8; this handler builds the tree, keeps integers exact, rounds numbers correctly and refuses duplicate keys.
+// Text -> Json: what every control-path request, event and setting goes through. Boost.JSON's SAX
+// parser does the grammar and UTF-8; this handler builds the tree, keeps integers exact, rounds
+// numbers correctly and refuses duplicate keys.
 #include <algorithm>
 #include <boost/json/basic_parser_impl.hpp>
 #include <charconv>
@@ -45,13 +46,17 @@ class TreeBuilder {
     return true;
   }
   bool on_array_end(std::size_t, error_code&) { return Close(); }
-  bool on_key_part(boost::json::string_view part, std::size_t, error_code&) { return AppendText(part); }
+  bool on_key_part(boost::json::string_view part, std::size_t, error_code&) {
+    return AppendText(part);
+  }
   bool on_key(boost::json::string_view part, std::size_t, error_code&) {
     AppendText(part);
     open_.back().key = std::exchange(text_, {});
     return true;
   }
-  bool on_string_part(boost::json::string_view part, std::size_t, error_code&) { return AppendText(part); }
+  bool on_string_part(boost::json::string_view part, std::size_t, error_code&) {
+    return AppendText(part);
+  }
   bool on_string(boost::json::string_view part, std::size_t, error_code&) {
     AppendText(part);
     return Add(Json(std::exchange(text_, {})));
@@ -61,10 +66,14 @@ class TreeBuilder {
     text_.clear();
     return Add(Json(value));
   }
-  // Past int64, and every number with a point or an exponent: read from the text, because the parser's own value is not
-  // always the nearest double.
-  bool on_uint64(uint64_t, boost::json::string_view part, error_code& error) { return AddDouble(part, error); }
-  bool on_double(double, boost::json::string_view part, error_code& error) { return AddDouble(part, error); }
+  // Past int64, and every number with a point or an exponent: read from the text, because the
+  // parser's own value is not always the nearest double.
+  bool on_uint64(uint64_t, boost::json::string_view part, error_code& error) {
+    return AddDouble(part, error);
+  }
+  bool on_double(double, boost::json::string_view part, error_code& error) {
+    return AddDouble(part, error);
+  }
   bool on_bool(bool value, error_code&) { return Add(Json(value)); }
   bool on_null(error_code&) { return Add(Json()); }
   bool on_comment_part(boost::json::string_view, error_code&) { return true; }
@@ -87,7 +96,8 @@ class TreeBuilder {
     double value = 0;
     const auto end = std::from_chars(text.data(), text.data() + text.size(), value);
     if (end.ec != std::errc()) {
-      value = std::strtod(text.c_str(), nullptr);  // tells what rounds to zero from what cannot be held
+      value =
+          std::strtod(text.c_str(), nullptr);  // tells what rounds to zero from what cannot be held
       if (std::isinf(value)) {
         error = make_error_code(std::errc::result_out_of_range);
         return false;
@@ -141,9 +151,12 @@ Result<Json> Json::Parse(std::string_view text) {
   if (!error && used < text.size()) error = boost::json::error::extra_data;
   if (!error) return parser.handler().Take();
   std::string why = error.message();
-  if (!parser.handler().duplicate().empty()) why = "the key \"" + parser.handler().duplicate() + "\" stands twice";
-  if (error == boost::json::error::too_deep) why = "nested deeper than " + std::to_string(kMaxJsonDepth);
-  return InvalidArgument("", "not valid JSON at byte " + std::to_string(used) + ": " + why, "bad_json");
+  if (!parser.handler().duplicate().empty())
+    why = "the key \"" + parser.handler().duplicate() + "\" stands twice";
+  if (error == boost::json::error::too_deep)
+    why = "nested deeper than " + std::to_string(kMaxJsonDepth);
+  return InvalidArgument("", "not valid JSON at byte " + std::to_string(used) + ": " + why,
+                         "bad_json");
 }
 
 }  // namespace slipway::base

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Log lines: what every room says while it works. One write() a line, so that lines of threads never mix.
+// Log lines: what every room says while it works. One write() a line, so that lines of threads
+// never mix.
 #include "base/log.h"
 
 #include <unistd.h>
@@ -19,9 +20,11 @@ std::atomic<LogLevel> g_least{LogLevel::kInfo};
 
 constexpr std::array<std::string_view, 4> kLevelNames = {"debug", "info", "warning", "error"};
 
-std::string JsonLine(std::string_view time, std::string_view level, std::string_view room, std::string_view message,
+std::string JsonLine(std::string_view time, std::string_view level, std::string_view room,
+                     std::string_view message,
                      std::initializer_list<std::pair<std::string_view, Json>> fields) {
-  Json line = Json::MakeObject({{"time", time}, {"level", level}, {"room", room}, {"message", message}});
+  Json line =
+      Json::MakeObject({{"time", time}, {"level", level}, {"room", room}, {"message", message}});
   for (const auto& [key, value] : fields) line.Set(key, value);
   return line.Dump() + "\n";
 }
@@ -31,7 +34,8 @@ void AppendOneLine(std::string& out, std::string_view text) {
   for (const char c : text) out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
 }
 
-std::string HumanLine(std::string_view time, std::string_view level, std::string_view room, std::string_view message,
+std::string HumanLine(std::string_view time, std::string_view level, std::string_view room,
+                      std::string_view message,
                       std::initializer_list<std::pair<std::string_view, Json>> fields) {
   std::string line(time);
   line += ' ';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Structured log lines on standard error: {"time","level","room","message",fields...} or the same for people.
-// Thread-safe. One call = one line, written whole.
+// Structured log lines on standard error: {"time","level","room","message",fields...} or the same
+// for people. Thread-safe. One call = one line, written whole.
 #pragma once
 
 #include <initializer_list>

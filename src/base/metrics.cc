@@ -63,7 +63,8 @@ class AtomicHistogram final : public Histogram {
     double lower = 0;
     for (size_t i = 0; i < bounds_.size(); ++i) {
       const auto here = static_cast<double>(Bucket(i));
-      if (here > 0 && below + here >= rank) return lower + (bounds_[i] - lower) * (rank - below) / here;
+      if (here > 0 && below + here >= rank)
+        return lower + (bounds_[i] - lower) * (rank - below) / here;
       below += here;
       lower = bounds_[i];
     }
@@ -95,7 +96,8 @@ struct Family {
 bool NameIsValid(std::string_view name, bool colons) {
   if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
   return std::all_of(name.begin(), name.end(), [&](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (colons && c == ':');
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           (colons && c == ':');
   });
 }
 
@@ -127,7 +129,8 @@ std::string BoundText(double bound, Dialect dialect) {
   return bare && dialect == Dialect::kOpenMetrics ? text + ".0" : text;
 }
 
-void AppendSample(std::string& out, std::string_view name, const Labels& labels, const std::string* bound, double value) {
+void AppendSample(std::string& out, std::string_view name, const Labels& labels,
+                  const std::string* bound, double value) {
   out += name;
   char separator = '{';
   const auto append_label = [&](std::string_view key, std::string_view label) {
@@ -146,12 +149,14 @@ void AppendSample(std::string& out, std::string_view name, const Labels& labels,
   out += '\n';
 }
 
-void AppendHistogram(std::string& out, const std::string& name, const Series& series, Dialect dialect) {
+void AppendHistogram(std::string& out, const std::string& name, const Series& series,
+                     Dialect dialect) {
   uint64_t total = 0;
   const AtomicHistogram& histogram = *series.histogram;
   for (size_t i = 0; i <= histogram.bounds().size(); ++i) {
     total += histogram.Bucket(i);
-    const std::string bound = i < histogram.bounds().size() ? BoundText(histogram.bounds()[i], dialect) : "+Inf";
+    const std::string bound =
+        i < histogram.bounds().size() ? BoundText(histogram.bounds()[i], dialect) : "+Inf";
     AppendSample(out, name + "_bucket", series.labels, &bound, static_cast<double>(total));
   }
   AppendSample(out, name + "_sum", series.labels, nullptr, histogram.Sum());
@@ -159,7 +164,8 @@ void AppendHistogram(std::string& out, const std::string& name, const Series& se
   AppendSample(out, name + "_count", series.labels, nullptr, static_cast<double>(total));
 }
 
-void AppendFamily(std::string& out, const std::string& name, const Family& family, Dialect dialect) {
+void AppendFamily(std::string& out, const std::string& name, const Family& family,
+                  Dialect dialect) {
   constexpr std::array<std::string_view, 3> kTypes = {"counter", "gauge", "histogram"};
   const std::string sample = family.kind == Kind::kCounter ? name + "_total" : name;
   const std::string& heading = dialect == Dialect::kOpenMetrics ? name : sample;
@@ -237,9 +243,11 @@ Gauge& Metrics::GetGauge(std::string_view name, std::string_view help, const Lab
   return *series.gauge;
 }
 
-Histogram& Metrics::GetHistogram(std::string_view name, std::string_view help, std::span<const double> bounds,
-                                 const Labels& labels) {
-  CHECK(!bounds.empty() && std::adjacent_find(bounds.begin(), bounds.end(), std::greater_equal<>()) == bounds.end(), name);
+Histogram& Metrics::GetHistogram(std::string_view name, std::string_view help,
+                                 std::span<const double> bounds, const Labels& labels) {
+  CHECK(!bounds.empty() && std::adjacent_find(bounds.begin(), bounds.end(),
+                                              std::greater_equal<>()) == bounds.end(),
+        name);
   std::lock_guard lock(state_->mutex);
   Series& series = state_->Find(Kind::kHistogram, name, help, labels);
   if (!series.histogram) series.histogram = std::make_unique<AtomicHistogram>(bounds);
@@ -255,8 +263,9 @@ std::string Metrics::PrintOpenMetrics() const { return state_->Print(Dialect::kO
 std::string Metrics::PrintPrometheusText() const { return state_->Print(Dialect::kPrometheus); }
 
 std::span<const double> LatencyBounds() {
-  static constexpr std::array<double, 17> kBounds = {0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02,
-                                                     0.05,    0.1,    0.2,    0.5,    1,     2,     5,     10};
+  static constexpr std::array<double, 17> kBounds = {0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002,
+                                                     0.005,   0.01,   0.02,   0.05,   0.1,   0.2,
+                                                     0.5,     1,      2,      5,      10};
   return kBounds;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Metrics: counters, gauges and histograms by Prometheus' conventions, printed as OpenMetrics or Prometheus text.
-// A handle is cheap to use from any thread (relaxed atomics) and lives as long as its registry.
-// Cardinality is bounded: past `max_series` label sets of a family, further ones fold into one whose label values are "_other".
+// Metrics: counters, gauges and histograms by Prometheus' conventions, printed as OpenMetrics or
+// Prometheus text. A handle is cheap to use from any thread (relaxed atomics) and lives as long as
+// its registry. Cardinality is bounded: past `max_series` label sets of a family, further ones fold
+// into one whose label values are "_other".
 #pragma once
 
 #include <cstdint>
@@ -47,12 +48,13 @@ class Metrics {
   explicit Metrics(size_t max_series_per_family = 1000);
   ~Metrics();
 
-  // Find or create. Name: `slipway_<room>_<what>_<unit>`; counters end in `_total` (given here without it).
+  // Find or create. Name: `slipway_<room>_<what>_<unit>`; counters end in `_total` (given here
+  // without it).
   Counter& GetCounter(std::string_view name, std::string_view help, const Labels& labels = {});
   Gauge& GetGauge(std::string_view name, std::string_view help, const Labels& labels = {});
   // `bounds`: upper bucket bounds, rising, without +Inf.
-  Histogram& GetHistogram(std::string_view name, std::string_view help, std::span<const double> bounds,
-                          const Labels& labels = {});
+  Histogram& GetHistogram(std::string_view name, std::string_view help,
+                          std::span<const double> bounds, const Labels& labels = {});
   // Called before each print, to set gauges that are read rather than counted.
   void OnCollect(std::function<void()> collect);
 

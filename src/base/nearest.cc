@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Error messages of settings and request bodies: the known word nearest to a misspelt one (Levenshtein distance).
+// Error messages of settings and request bodies: the known word nearest to a misspelt one
+// (Levenshtein distance).
 #include "base/nearest.h"
 
 #include <algorithm>
@@ -11,7 +12,8 @@ namespace slipway::base {
 
 namespace {
 
-constexpr size_t kLongestWord = 200;  // longer words are not compared: the distance costs their product
+constexpr size_t kLongestWord =
+    200;  // longer words are not compared: the distance costs their product
 
 size_t EditDistance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);

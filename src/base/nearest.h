@@ -8,7 +8,8 @@
 
 namespace slipway::base {
 
-// The candidate with the smallest edit distance, empty when none is within a third of the word's length (at least 2).
+// The candidate with the smallest edit distance, empty when none is within a third of the word's
+// length (at least 2).
 std::string_view NearestWord(std::string_view word, std::span<const std::string_view> candidates);
 // "; did you mean \"x\"?", or nothing.
 std::string DidYouMean(std::string_view word, std::span<const std::string_view> candidates);

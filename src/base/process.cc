@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Process: how the retraining walk runs a step and how a model worker is started. An argument vector, never a shell.
+// Process: how the retraining walk runs a step and how a model worker is started. An argument
+// vector, never a shell.
 #include "base/process.h"
 
 #include <fcntl.h>
@@ -36,7 +37,8 @@ struct Process::State {
     while (true) {
       const int64_t left_ms = std::max<int64_t>(0, (give_up - MonotonicNanos() + 999999) / 1000000);
       pollfd entry{pidfd.fd(), POLLIN, 0};
-      const auto wait_ms = static_cast<int>(std::min<int64_t>(left_ms, std::numeric_limits<int>::max()));
+      const auto wait_ms =
+          static_cast<int>(std::min<int64_t>(left_ms, std::numeric_limits<int>::max()));
       const int ready = poll(&entry, 1, wait_ms);
       if (ready > 0) return true;
       if (ready == 0 && left_ms <= std::numeric_limits<int>::max()) return false;
@@ -57,7 +59,8 @@ struct Process::State {
       got = waitpid(pid, &status, 0);
     } while (got < 0 && errno == EINTR);
     CHECK(got == pid, "only this object waits for its child");
-    exit = WIFEXITED(status) ? ProcessExit{true, WEXITSTATUS(status), 0} : ProcessExit{false, 0, WTERMSIG(status)};
+    exit = WIFEXITED(status) ? ProcessExit{true, WEXITSTATUS(status), 0}
+                             : ProcessExit{false, 0, WTERMSIG(status)};
     return *exit;
   }
 };
@@ -72,23 +75,28 @@ struct Prepared {
   std::vector<char*> envp;
   FileHandle input;
   FileHandle output;
-  FileHandle report_read;   // the child's errno when it cannot exec
+  FileHandle report_read;  // the child's errno when it cannot exec
   FileHandle report_write;
   std::string folder;
   pid_t parent = 0;
 };
 
 Result<std::string> FindProgram(const ProcessSpec& spec) {
-  if (spec.argv.empty() || spec.argv[0].empty()) return InvalidArgument("argv", "a command needs a program");
+  if (spec.argv.empty() || spec.argv[0].empty())
+    return InvalidArgument("argv", "a command needs a program");
   const std::string& name = spec.argv[0];
   if (name.find('/') != std::string::npos) return name;
   const auto own = spec.environment.find("PATH");
   const char* inherited = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe)
-  std::string path = own != spec.environment.end() ? own->second : inherited != nullptr ? inherited : "/usr/bin:/bin";
+  std::string path = own != spec.environment.end() ? own->second
+                     : inherited != nullptr        ? inherited
+                                                   : "/usr/bin:/bin";
   path += ':';
-  for (size_t start = 0, end = 0; (end = path.find(':', start)) != std::string::npos; start = end + 1) {
+  for (size_t start = 0, end = 0; (end = path.find(':', start)) != std::string::npos;
+       start = end + 1) {
     const std::string candidate = path.substr(start, end - start) + "/" + name;
-    if (candidate.size() > name.size() + 1 && access(candidate.c_str(), X_OK) == 0) return candidate;
+    if (candidate.size() > name.size() + 1 && access(candidate.c_str(), X_OK) == 0)
+      return candidate;
   }
   return NotFound("no_such_program", "the program \"" + name + "\" is not on PATH");
 }
@@ -97,7 +105,8 @@ void FillArguments(const ProcessSpec& spec, Prepared& prepared) {
   prepared.texts = spec.argv;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
-    if (!spec.environment.contains(std::string(text.substr(0, text.find('='))))) prepared.texts.emplace_back(text);
+    if (!spec.environment.contains(std::string(text.substr(0, text.find('=')))))
+      prepared.texts.emplace_back(text);
   }
   for (const auto& [name, value] : spec.environment) prepared.texts.push_back(name + "=" + value);
   for (size_t i = 0; i < prepared.texts.size(); ++i) {
@@ -110,8 +119,10 @@ void FillArguments(const ProcessSpec& spec, Prepared& prepared) {
 Status OpenFiles(const ProcessSpec& spec, Prepared& prepared) {
   prepared.input = FileHandle(open("/dev/null", O_RDONLY | O_CLOEXEC));
   const std::string output = spec.output_path.empty() ? "/dev/null" : spec.output_path;
-  prepared.output = FileHandle(open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
-  if (!prepared.input.valid() || !prepared.output.valid()) return FromErrno(errno, "open " + output);
+  prepared.output =
+      FileHandle(open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+  if (!prepared.input.valid() || !prepared.output.valid())
+    return FromErrno(errno, "open " + output);
   std::array<int, 2> ends{};
   if (pipe2(ends.data(), O_CLOEXEC) != 0) return FromErrno(errno, "pipe");
   prepared.report_read = FileHandle(ends[0]);
@@ -134,7 +145,8 @@ void ResetSignals() {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   bool good = getppid() == prepared.parent;  // else the server died before the line above
   ResetSignals();
-  good = good && dup2(prepared.input.fd(), STDIN_FILENO) >= 0 && dup2(prepared.output.fd(), STDOUT_FILENO) >= 0 &&
+  good = good && dup2(prepared.input.fd(), STDIN_FILENO) >= 0 &&
+         dup2(prepared.output.fd(), STDOUT_FILENO) >= 0 &&
          dup2(prepared.output.fd(), STDERR_FILENO) >= 0;
   good = good && syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) == 0;
   good = good && (prepared.folder.empty() || chdir(prepared.folder.c_str()) == 0);
@@ -193,8 +205,9 @@ Result<Process> Process::Start(const ProcessSpec& spec) {
 
 Result<ProcessExit> Process::Wait(Micros max_wait) {
   if (!state_->WaitEnded(max_wait)) {
-    return Status(Code::kDeadlineExceeded, "still_running",
-                  "process " + std::to_string(state_->pid) + " still runs after " + FormatDuration(max_wait));
+    return Status(
+        Code::kDeadlineExceeded, "still_running",
+        "process " + std::to_string(state_->pid) + " still runs after " + FormatDuration(max_wait));
   }
   return state_->Reap();
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Process: a child started from an argument vector (never a shell), in its own process group, output captured to a file.
+// Process: a child started from an argument vector (never a shell), in its own process group,
+// output captured to a file.
 #pragma once
 
 #include <sys/types.h>
@@ -15,10 +16,10 @@
 namespace slipway::base {
 
 struct ProcessSpec {
-  std::vector<std::string> argv;               // argv[0] is looked up on PATH
+  std::vector<std::string> argv;                   // argv[0] is looked up on PATH
   std::map<std::string, std::string> environment;  // added to the server's own, which is passed on
-  std::string working_directory;               // empty: the server's
-  std::string output_path;                     // standard output and error, appended; empty: /dev/null
+  std::string working_directory;                   // empty: the server's
+  std::string output_path;  // standard output and error, appended; empty: /dev/null
 };
 
 struct ProcessExit {
@@ -27,9 +28,10 @@ struct ProcessExit {
   int signal = 0;
 };
 
-// Thread-safe but for moving and destroying. The destructor kills the group and reaps the child. The child also dies when the
-// thread that started it ends (PR_SET_PDEATHSIG), so that a killed server leaves none behind: start it from a thread that
-// stays until the child is waited for. It has no descriptor of the server's but its output.
+// Thread-safe but for moving and destroying. The destructor kills the group and reaps the child.
+// The child also dies when the thread that started it ends (PR_SET_PDEATHSIG), so that a killed
+// server leaves none behind: start it from a thread that stays until the child is waited for. It
+// has no descriptor of the server's but its output.
 class Process {
  public:
   static Result<Process> Start(const ProcessSpec& spec);
@@ -40,7 +42,8 @@ class Process {
   pid_t pid() const;
   // kDeadlineExceeded when it still runs after `max_wait` of real time.
   Result<ProcessExit> Wait(Micros max_wait);
-  // SIGTERM to the whole group, SIGKILL after `grace`; returns when the child has ended. Nothing once it was waited for.
+  // SIGTERM to the whole group, SIGKILL after `grace`; returns when the child has ended. Nothing
+  // once it was waited for.
   void Kill(Micros grace);
 
  private:

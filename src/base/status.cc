@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Status: the one way every walk reports a failure; this file names codes and makes the common ones.
+// Status: the one way every walk reports a failure; this file names codes and makes the common
+// ones.
 #include "base/status.h"
 
 #include <cerrno>
@@ -10,23 +11,40 @@ namespace slipway::base {
 
 std::string_view CodeName(Code code) {
   switch (code) {
-    case Code::kOk: return "OK";
-    case Code::kCancelled: return "CANCELLED";
-    case Code::kUnknown: return "UNKNOWN";
-    case Code::kInvalidArgument: return "INVALID_ARGUMENT";
-    case Code::kDeadlineExceeded: return "DEADLINE_EXCEEDED";
-    case Code::kNotFound: return "NOT_FOUND";
-    case Code::kAlreadyExists: return "ALREADY_EXISTS";
-    case Code::kPermissionDenied: return "PERMISSION_DENIED";
-    case Code::kResourceExhausted: return "RESOURCE_EXHAUSTED";
-    case Code::kFailedPrecondition: return "FAILED_PRECONDITION";
-    case Code::kAborted: return "ABORTED";
-    case Code::kOutOfRange: return "OUT_OF_RANGE";
-    case Code::kUnimplemented: return "UNIMPLEMENTED";
-    case Code::kInternal: return "INTERNAL";
-    case Code::kUnavailable: return "UNAVAILABLE";
-    case Code::kDataLoss: return "DATA_LOSS";
-    case Code::kUnauthenticated: return "UNAUTHENTICATED";
+    case Code::kOk:
+      return "OK";
+    case Code::kCancelled:
+      return "CANCELLED";
+    case Code::kUnknown:
+      return "UNKNOWN";
+    case Code::kInvalidArgument:
+      return "INVALID_ARGUMENT";
+    case Code::kDeadlineExceeded:
+      return "DEADLINE_EXCEEDED";
+    case Code::kNotFound:
+      return "NOT_FOUND";
+    case Code::kAlreadyExists:
+      return "ALREADY_EXISTS";
+    case Code::kPermissionDenied:
+      return "PERMISSION_DENIED";
+    case Code::kResourceExhausted:
+      return "RESOURCE_EXHAUSTED";
+    case Code::kFailedPrecondition:
+      return "FAILED_PRECONDITION";
+    case Code::kAborted:
+      return "ABORTED";
+    case Code::kOutOfRange:
+      return "OUT_OF_RANGE";
+    case Code::kUnimplemented:
+      return "UNIMPLEMENTED";
+    case Code::kInternal:
+      return "INTERNAL";
+    case Code::kUnavailable:
+      return "UNAVAILABLE";
+    case Code::kDataLoss:
+      return "DATA_LOSS";
+    case Code::kUnauthenticated:
+      return "UNAUTHENTICATED";
   }
   return "UNKNOWN";
 }
@@ -70,18 +88,23 @@ Status Internal(std::string reason, std::string message) {
 }
 
 Status FromErrno(int error, std::string_view doing) {
-  std::string message = std::string(doing) + ": " + std::strerror(error);  // NOLINT(concurrency-mt-unsafe)
+  std::string message =
+      std::string(doing) + ": " + std::strerror(error);  // NOLINT(concurrency-mt-unsafe)
   switch (error) {
-    case ENOENT: return NotFound("no_such_file", std::move(message));
-    case EEXIST: return AlreadyExists("file_exists", std::move(message));
-    case ENOSPC: return ResourceExhausted("no_space", std::move(message));
-    default: return Internal("io_error", std::move(message));
+    case ENOENT:
+      return NotFound("no_such_file", std::move(message));
+    case EEXIST:
+      return AlreadyExists("file_exists", std::move(message));
+    case ENOSPC:
+      return ResourceExhausted("no_space", std::move(message));
+    default:
+      return Internal("io_error", std::move(message));
   }
 }
 
 void CheckFailed(const char* file, int line, const char* condition, std::string_view why) {
-  std::fprintf(stderr, "%s:%d: CHECK(%s) failed: %.*s\n", file, line, condition, static_cast<int>(why.size()),
-               why.data());
+  std::fprintf(stderr, "%s:%d: CHECK(%s) failed: %.*s\n", file, line, condition,
+               static_cast<int>(why.size()), why.data());
   std::abort();
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Status: how every call that can fail says so. Result<T>: a value or a Status.
-// Both are value types; neither throws. Codes are gRPC's sixteen; `reason` is a stable snake_case id
-// for programs, `message` is for a person, `field` is the path of the input at fault ("inputs[0].shape").
+// Both are value types; neither throws. Codes are gRPC's sixteen; `reason` is a stable snake_case
+// id for programs, `message` is for a person, `field` is the path of the input at fault
+// ("inputs[0].shape").
 #pragma once
 
 #include <cstdlib>
@@ -68,7 +69,8 @@ class [[nodiscard]] Status {
   std::string field_;
 };
 
-Status InvalidArgument(std::string field, std::string message, std::string reason = "invalid_argument");
+Status InvalidArgument(std::string field, std::string message,
+                       std::string reason = "invalid_argument");
 Status NotFound(std::string reason, std::string message);
 Status AlreadyExists(std::string reason, std::string message);
 Status FailedPrecondition(std::string reason, std::string message);
@@ -76,15 +78,17 @@ Status PermissionDenied(std::string reason, std::string message);
 Status ResourceExhausted(std::string reason, std::string message);
 Status Unavailable(std::string reason, std::string message);
 Status Internal(std::string reason, std::string message);
-// From errno: ENOENT -> kNotFound, EEXIST -> kAlreadyExists, ENOSPC -> kResourceExhausted, else kInternal.
+// From errno: ENOENT -> kNotFound, EEXIST -> kAlreadyExists, ENOSPC -> kResourceExhausted, else
+// kInternal.
 Status FromErrno(int error, std::string_view doing);
 
-[[noreturn]] void CheckFailed(const char* file, int line, const char* condition, std::string_view why);
+[[noreturn]] void CheckFailed(const char* file, int line, const char* condition,
+                              std::string_view why);
 
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value) : value_(std::move(value)) {}         // NOLINT(google-explicit-constructor)
   Result(Status status) : status_(std::move(status)) {  // NOLINT(google-explicit-constructor)
     if (status_.ok()) CheckFailed(__FILE__, __LINE__, "!status.ok()", "a Result needs a value");
   }
@@ -123,17 +127,18 @@ class [[nodiscard]] Result {
 
 }  // namespace slipway::base
 
-// Takes the value out of a Result (or nothing out of a Status), or returns its Status to the caller:
+// Takes the value out of a Result (or nothing out of a Status), or returns its Status to the
+// caller:
 //   auto version = TRY(registry.Load(name, number));
 //   TRY(gate.Check(version));
 #define TRY(expression) SLIPWAY_TRY_NAMED(expression, __COUNTER__)
 #define SLIPWAY_TRY_NAMED(expression, number) SLIPWAY_TRY_PASTE(expression, number)
 #define SLIPWAY_TRY_PASTE(expression, number) SLIPWAY_TRY_WITH(expression, try_result_##number##_)
-#define SLIPWAY_TRY_WITH(expression, result)                     \
-  __extension__({                                                \
-    auto result = (expression);                                  \
-    if (!result.ok()) return std::move(result).TakeStatus();     \
-    std::move(result).TakeValue();                               \
+#define SLIPWAY_TRY_WITH(expression, result)                 \
+  __extension__({                                            \
+    auto result = (expression);                              \
+    if (!result.ok()) return std::move(result).TakeStatus(); \
+    std::move(result).TakeValue();                           \
   })
 
 // Ends the process on a programmer's error; never for bad input, network or disk.

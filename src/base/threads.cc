@@ -38,11 +38,13 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(std::string name, size_t threads, size_t queue_limit) : state_(std::make_unique<State>()) {
+ThreadPool::ThreadPool(std::string name, size_t threads, size_t queue_limit)
+    : state_(std::make_unique<State>()) {
   CHECK(threads > 0, "a pool needs a thread");
   state_->name = std::move(name);
   state_->queue_limit = queue_limit;
-  for (size_t i = 0; i < threads; ++i) state_->threads.emplace_back([state = state_.get()] { state->Run(); });
+  for (size_t i = 0; i < threads; ++i)
+    state_->threads.emplace_back([state = state_.get()] { state->Run(); });
 }
 
 ThreadPool::~ThreadPool() { Stop(); }
@@ -50,10 +52,12 @@ ThreadPool::~ThreadPool() { Stop(); }
 Status ThreadPool::Submit(std::function<void()> task) {
   {
     std::lock_guard lock(state_->mutex);
-    if (state_->stopping) return Unavailable("pool_stopped", "the " + state_->name + " pool is stopping");
+    if (state_->stopping)
+      return Unavailable("pool_stopped", "the " + state_->name + " pool is stopping");
     if (state_->queue.size() >= state_->queue_limit) {
       return ResourceExhausted("queue_full", "the " + state_->name + " pool already has " +
-                                                 std::to_string(state_->queue_limit) + " tasks waiting");
+                                                 std::to_string(state_->queue_limit) +
+                                                 " tasks waiting");
     }
     state_->queue.push_back(std::move(task));
   }

@@ -16,7 +16,8 @@ class ThreadPool {
   // `name` is the threads' name (<= 11 characters); `queue_limit` tasks may wait.
   ThreadPool(std::string name, size_t threads, size_t queue_limit);
   ~ThreadPool();  // Stop()
-  // kResourceExhausted (reason "queue_full") when the queue is full; kUnavailable once stopped. Never blocks.
+  // kResourceExhausted (reason "queue_full") when the queue is full; kUnavailable once stopped.
+  // Never blocks.
   Status Submit(std::function<void()> task);
   // Runs what is queued, then joins. Idempotent.
   void Stop();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// HttpClient: the one way out of the process. Every address is checked after DNS against the allow-list.
+// HttpClient: the one way out of the process. Every address is checked after DNS against the
+// allow-list.
 #pragma once
 
 #include <memory>
@@ -31,7 +32,8 @@ class HttpClient {
  public:
   explicit HttpClient(HttpClientSettings settings);
   ~HttpClient();
-  // A response of any status is a value. kPermissionDenied (reason "address_not_allowed"), kUnavailable, kDeadlineExceeded.
+  // A response of any status is a value. kPermissionDenied (reason "address_not_allowed"),
+  // kUnavailable, kDeadlineExceeded.
   base::Result<HttpResponse> Send(const HttpCall& call) const;
 
  private:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// HttpServer: HTTP/1.1 with keep-alive, pipelining, chunked bodies, limits and graceful drain. N I/O threads, one event loop
-// each, SO_REUSEPORT; TCP_NODELAY always. Blocking and streaming routes run on the given pool.
+// HttpServer: HTTP/1.1 with keep-alive, pipelining, chunked bodies, limits and graceful drain. N
+// I/O threads, one event loop each, SO_REUSEPORT; TCP_NODELAY always. Blocking and streaming routes
+// run on the given pool.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,7 @@ struct HttpServerSettings {
   int64_t max_stream_bytes = 1LL << 40;
   int64_t max_connections = 10000;
   base::Duration header_timeout{10 * base::kSecond};
-  base::Duration body_timeout{60 * base::kSecond};   // between two pieces
+  base::Duration body_timeout{60 * base::kSecond};  // between two pieces
   base::Duration idle_timeout{75 * base::kSecond};
   base::Duration drain_timeout{30 * base::kSecond};
 };
@@ -30,12 +31,13 @@ void Describe(base::Schema& schema, HttpServerSettings& settings);
 
 class HttpServer {
  public:
-  HttpServer(HttpServerSettings settings, const Router& router, base::ThreadPool& blocking, base::Metrics& metrics);
+  HttpServer(HttpServerSettings settings, const Router& router, base::ThreadPool& blocking,
+             base::Metrics& metrics);
   ~HttpServer();
   // kUnavailable naming the address when it cannot be bound.
   base::Status Start();
-  // Stops accepting, lets requests in flight finish (each answered with Connection: close), closes idle connections; at
-  // most drain_timeout. Idempotent.
+  // Stops accepting, lets requests in flight finish (each answered with Connection: close), closes
+  // idle connections; at most drain_timeout. Idempotent.
   void Stop();
   uint16_t port() const;
 

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// HttpConnection, the middle of a request's walk: from a parsed head to the route's handler, and
+// from its answer to bytes.
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "net/http_connection.h"
+#include "net/http_head.h"
+
+namespace slipway::net {
+
+namespace {
+
+constexpr size_t kMostReservedBytes = 4 << 20;  // of a body that has only been announced
+constexpr size_t kSourcePieceBytes = 64 * 1024;
+
+// Runs a response's source on the calling pool thread until it ends, fails or the client is gone.
+void Pump(BodySource& source, DownloadPipe& pipe) {
+  while (true) {
+    std::string piece(kSourcePieceBytes, '\0');
+    const auto got = source.Read(piece);
+    if (!got.ok() || *got == 0) {
+      pipe.Finish(!got.ok());
+      return;
+    }
+    piece.resize(*got);
+    if (!pipe.PushWait(std::move(piece))) return;
+  }
+}
+
+base::Status NoAnswer() {
+  return base::Internal("no_answer", "the handler ended without an answer");
+}
+
+}  // namespace
+
+// The right to answer one request, once, from any thread.
+class HttpConnection::Ticket {
+ public:
+  explicit Ticket(std::shared_ptr<HttpConnection> connection)
+      : connection_(std::move(connection)) {}
+  ~Ticket() {
+    if (!used_.exchange(true)) Post(connection_, ErrorResponse(NoAnswer()), nullptr);
+  }
+  Ticket(const Ticket&) = delete;
+  Ticket& operator=(const Ticket&) = delete;
+
+  void Answer(HttpResponse response, std::shared_ptr<DownloadPipe> pipe) {
+    if (used_.exchange(true)) return;
+    HttpConnection& connection = *connection_;
+    if (connection.worker_->loop.InLoop() && connection.dispatching_ && !pipe) {
+      connection.inline_answer_ = std::move(response);
+    } else {
+      Post(connection_, std::move(response), std::move(pipe));
+    }
+  }
+
+  const std::shared_ptr<HttpConnection>& connection() const { return connection_; }
+
+ private:
+  // An answer on its way to the I/O thread. When nobody takes it (the client or the loop is gone),
+  // its source must not wait.
+  struct Delivery {
+    Delivery(HttpResponse made, std::shared_ptr<DownloadPipe> from)
+        : response(std::move(made)), pipe(std::move(from)) {}
+    ~Delivery() {
+      if (pipe) pipe->MarkGone();
+    }
+    Delivery(const Delivery&) = delete;
+    Delivery& operator=(const Delivery&) = delete;
+    HttpResponse response;
+    std::shared_ptr<DownloadPipe> pipe;
+  };
+
+  static void Post(const std::shared_ptr<HttpConnection>& connection, HttpResponse response,
+                   std::shared_ptr<DownloadPipe> pipe) {
+    auto delivery = std::make_shared<Delivery>(std::move(response), std::move(pipe));
+    connection->worker_->loop.Post([connection, delivery] {
+      if (connection->closed_) return;
+      connection->BeginResponse(std::move(delivery->response),
+                                std::exchange(delivery->pipe, nullptr));
+      connection->Advance();
+    });
+  }
+
+  std::shared_ptr<HttpConnection> connection_;
+  std::atomic<bool> used_{false};
+};
+
+// A request on its way through the blocking pool.
+struct HttpConnection::PoolCall {
+  HttpRequest request;
+  const BlockingHandler& handler;
+  std::shared_ptr<Ticket> ticket;
+
+  void Run() {
+    HttpResponse response = handler(request);
+    request.stream.reset();
+    if (!response.source || request.method == "HEAD") {
+      ticket->Answer(std::move(response), nullptr);
+      return;
+    }
+    const std::unique_ptr<BodySource> source = std::move(response.source);
+    const std::shared_ptr<DownloadPipe> pipe = ticket->connection()->MakeDownload();
+    ticket->Answer(std::move(response), pipe);
+    Pump(*source, *pipe);
+  }
+};
+
+void HttpConnection::BeginRequest() {
+  const HttpServerSettings& settings = worker_->shared->settings;
+  request_.remote_address = remote_address_;
+  head_only_ = request_.method == "HEAD";
+  close_after_ = !parser_.keep_alive();
+  body_bytes_ = 0;
+  packed_.clear();
+  input_ = parser_.done() ? Input::kDone : Input::kBody;
+  Router::Match match = worker_->shared->routes.Find(request_.method, parser_.raw_path());
+  route_ = match.route;
+  if (route_ == nullptr) {
+    AnswerUnrouted(match);
+    return;
+  }
+  for (size_t i = 0; i < match.values.size(); ++i)
+    request_.params.emplace_back(route_->names[i], std::move(match.values[i]));
+  const bool streaming = route_->kind == Router::Kind::kStreaming;
+  const auto most =
+      static_cast<uint64_t>(streaming ? settings.max_stream_bytes : settings.max_body_bytes);
+  const uint64_t announced = parser_.content_length().value_or(0);
+  auto decoder = ContentDecoder::Make(parser_.done() ? std::string_view()
+                                                     : request_.GetHeader("Content-Encoding"));
+  if (!decoder.ok()) return Refuse(decoder.status());
+  if (announced > most) return Refuse(BodyTooLarge(static_cast<int64_t>(most)));
+  decoder_ = std::move(decoder).value();
+  if (parser_.expects_continue() && !parser_.done() && begin_ == end_) SendContinue();
+  if (closed_) return;
+  input_deadline_ = parser_.done() ? 0 : After(settings.body_timeout);
+  if (streaming) {
+    upload_ = std::make_shared<UploadPipe>(Waker());
+    request_.stream = upload_->MakeReader();
+    if (decoder_)
+      request_.stream =
+          DecodedReader(std::move(request_.stream), std::move(decoder_), settings.max_stream_bytes);
+    if (parser_.done()) upload_->End();
+    if (input_ == Input::kBody) input_ = Input::kPipe;
+    Dispatch();
+  } else if (parser_.done()) {
+    Dispatch();
+  } else {
+    request_.body.reserve(std::min<size_t>(announced, kMostReservedBytes));
+  }
+}
+
+void HttpConnection::AnswerUnrouted(const Router::Match& match) {
+  if (request_.method == "OPTIONS" && !match.allow.empty()) {
+    HttpResponse response;
+    response.status = 204;
+    response.SetHeader("Allow", match.allow);
+    return BeginResponse(std::move(response), nullptr);
+  }
+  const bool known = !match.allow.empty();
+  const base::Status status =
+      known ? base::Status(base::Code::kUnimplemented, "method_not_allowed",
+                           request_.method + " is not possible here; possible: " + match.allow)
+            : base::NotFound("no_such_path", "there is nothing at " + request_.path);
+  const Router::State::NotFound* own = worker_->shared->routes.FindNotFound(request_.path);
+  HttpResponse response = own != nullptr ? own->handler(request_) : ErrorResponse(status);
+  if (known) {
+    response.status = 405;
+    response.SetHeader("Allow", match.allow);
+  }
+  BeginResponse(std::move(response), nullptr);
+}
+
+void HttpConnection::SendContinue() {
+  // A client that waits for this has an empty socket buffer, so the few bytes always fit; if not,
+  // it is not worth keeping.
+  constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+  if (parser_.http_1_0()) return;
+  const ssize_t written = send(socket_.fd(), kContinue.data(), kContinue.size(), MSG_NOSIGNAL);
+  if (written != static_cast<ssize_t>(kContinue.size())) Close();
+}
+
+void HttpConnection::Dispatch() {
+  output_ = Output::kWaiting;
+  if (input_ == Input::kDone) input_deadline_ = 0;
+  if (route_->kind != Router::Kind::kAsync) return DispatchToPool();
+  dispatching_ = true;
+  auto ticket = std::make_shared<Ticket>(shared_from_this());
+  route_->async(std::move(request_), [ticket = std::move(ticket)](HttpResponse response) {
+    ticket->Answer(std::move(response), nullptr);
+  });
+  dispatching_ = false;
+  if (!inline_answer_) return;
+  HttpResponse answer = *std::exchange(inline_answer_, std::nullopt);
+  BeginResponse(std::move(answer), nullptr);
+}
+
+void HttpConnection::DispatchToPool() {
+  auto ticket = std::make_shared<Ticket>(shared_from_this());
+  auto call = std::make_shared<PoolCall>(PoolCall{std::move(request_), route_->blocking, ticket});
+  const base::Status status = worker_->shared->blocking.Submit([call] { call->Run(); });
+  if (!status.ok()) ticket->Answer(ErrorResponse(status), nullptr);
+}
+
+std::function<void()> HttpConnection::Waker() {
+  return [weak = weak_from_this(), worker = worker_] {
+    worker->loop.Post([weak] {
+      if (const auto self = weak.lock(); self && !self->closed_) self->Advance();
+    });
+  };
+}
+
+std::shared_ptr<DownloadPipe> HttpConnection::MakeDownload() {
+  return std::make_shared<DownloadPipe>(Waker());
+}
+
+void HttpConnection::BeginResponse(HttpResponse response, std::shared_ptr<DownloadPipe> pipe) {
+  response_ = std::move(response);
+  download_ = std::move(pipe);
+  // What was not read of the request cannot be told from the next one.
+  if (input_ != Input::kDone || worker_->shared->draining.load(std::memory_order_relaxed))
+    close_after_ = true;
+  if (input_ == Input::kBody) input_ = Input::kStopped;
+  StartStream();
+  const bool streamed = download_ != nullptr;
+  const bool unknown_length =
+      (streamed || response_.push || response_.source) && !response_.source_length;
+  const bool no_body = response_.status == 204 || response_.status == 304 || response_.status < 200;
+  Framing framing;
+  chunked_ = unknown_length && !parser_.http_1_0() && !head_only_;
+  if (unknown_length && !chunked_ && !head_only_)
+    close_after_ = true;  // HTTP/1.0: the end of the body is the end of the connection
+  framing.chunked = chunked_;
+  if (response_.source_length) {
+    framing.length = response_.source_length;
+  } else if (!unknown_length && !no_body) {
+    framing.length = static_cast<int64_t>(response_.body.size());
+  }
+  framing.close = close_after_;
+  framing.keep_alive_1_0 = parser_.http_1_0();
+  head_.clear();
+  AppendHead(head_, response_, framing, worker_->date);
+  if (head_only_ || no_body) response_.body.clear();
+  stream_left_ = streamed ? response_.source_length : std::nullopt;
+  first_chunk_ = true;
+  sent_ = 0;
+  output_ = Output::kSending;
+  output_deadline_ = After(worker_->shared->settings.body_timeout);
+  const auto family = static_cast<size_t>(std::clamp(response_.status / 100, 1, 5) - 1);
+  worker_->shared->answers[family]->Add();
+}
+
+// A pushed response gets its sink; a source that an I/O-thread handler gave gets a pool thread.
+void HttpConnection::StartStream() {
+  if (head_only_) return;
+  if (response_.push) {
+    download_ = MakeDownload();
+    if (worker_->shared->draining.load()) download_->Close();
+    response_.push(MakeSink(download_));
+    return;
+  }
+  if (!response_.source) return;
+  download_ = MakeDownload();
+  const std::shared_ptr<BodySource> source = std::move(response_.source);
+  const base::Status status =
+      worker_->shared->blocking.Submit([source, pipe = download_] { Pump(*source, *pipe); });
+  if (status.ok()) return;
+  download_.reset();
+  response_ = ErrorResponse(status);
+}
+
+// The rest of the request is not read. A handler that is already reading it learns of it from its
+// reader.
+void HttpConnection::Refuse(const base::Status& status) {
+  input_ = Input::kStopped;
+  input_deadline_ = 0;
+  close_after_ = true;
+  if (output_ == Output::kNone) {
+    BeginResponse(ErrorResponse(status), nullptr);
+  } else if (upload_) {
+    upload_->Fail(status);
+  }
+}
+
+}  // namespace slipway::net

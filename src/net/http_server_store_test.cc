@@ -1,0 +1,620 @@
+// SPDX-License-Identifier: Apache-2.0
+// HttpServer over real sockets: what a client sees, byte by byte.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <fstream>
+#include <future>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "base/files.h"
+#include "net/http_server.h"
+
+namespace slipway::net {
+namespace {
+
+// A client that sends exactly the bytes it is told to.
+class RawClient {
+ public:
+  explicit RawClient(uint16_t port) : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    timeval limit{20, 0};  // a hang is a failure, not a stuck test
+    setsockopt(socket_.fd(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    connected_ = connect(socket_.fd(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+  }
+  bool connected() const { return connected_; }
+  int fd() const { return socket_.fd(); }
+
+  bool Send(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t sent = send(socket_.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return false;
+      bytes.remove_prefix(static_cast<size_t>(sent));
+    }
+    return true;
+  }
+
+  // Until `text` has come (and what came with it), or the end.
+  std::string ReadUntil(std::string_view text) {
+    while (seen_.find(text) == std::string::npos && ReadSome()) {
+    }
+    return seen_;
+  }
+
+  std::string ReadToEnd() {
+    while (ReadSome()) {
+    }
+    return seen_;
+  }
+
+  // One response with a Content-Length, taken off what was seen.
+  std::string ReadResponse() {
+    const size_t head = (ReadUntil("\r\n\r\n"), seen_.find("\r\n\r\n"));
+    if (head == std::string::npos) return std::exchange(seen_, {});
+    const size_t at = seen_.find("Content-Length: ");
+    const size_t length = at < head ? std::stoul(seen_.substr(at + 16)) : 0;
+    while (seen_.size() < head + 4 + length && ReadSome()) {
+    }
+    std::string response = seen_.substr(0, head + 4 + length);
+    seen_.erase(0, response.size());
+    return response;
+  }
+
+ private:
+  bool ReadSome() {
+    char piece[65536];
+    const ssize_t got = recv(socket_.fd(), piece, sizeof(piece), 0);
+    if (got <= 0) return false;
+    seen_.append(piece, static_cast<size_t>(got));
+    return true;
+  }
+
+  base::FileHandle socket_;
+  bool connected_ = false;
+  std::string seen_;
+};
+
+int64_t ResidentBytes() {
+  std::ifstream file("/proc/self/statm");
+  int64_t total = 0;
+  int64_t resident = 0;
+  file >> total >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+class Counting final : public BodySource {
+ public:
+  explicit Counting(int64_t total) : left_(total) {}
+  base::Result<size_t> Read(std::span<char> buffer) override {
+    const auto count =
+        static_cast<size_t>(std::min<int64_t>(left_, static_cast<int64_t>(buffer.size())));
+    std::fill_n(buffer.data(), count, 'x');
+    left_ -= static_cast<int64_t>(count);
+    return count;
+  }
+
+ private:
+  int64_t left_;
+};
+
+class Failing final : public BodySource {
+ public:
+  base::Result<size_t> Read(std::span<char> buffer) override {
+    if (std::exchange(given_, true)) return base::Internal("disk_gone", "the disk is gone");
+    buffer[0] = 'a';
+    return 1;
+  }
+
+ private:
+  bool given_ = false;
+};
+
+class HttpServerTest : public testing::Test {
+ protected:
+  HttpServerTest() { settings_.listen = "127.0.0.1:0"; }
+  ~HttpServerTest() override {
+    server_.reset();
+    pool_.Stop();
+  }
+
+  void Start() {
+    router_.Add("GET", "/hello/{name}", [](const HttpRequest& request, const Respond& respond) {
+      respond(HttpResponse::Text(200, "hello " + request.GetParam("name")));
+    });
+    router_.Add("POST", "/echo", [](HttpRequest request, const Respond& respond) {
+      respond(HttpResponse::Text(200, std::move(request.body)));
+    });
+    router_.Add("GET", "/forgets", [](const HttpRequest&, const Respond&) {});
+    router_.AddBlocking("GET", "/blocking", [](HttpRequest& request) {
+      return HttpResponse::Text(200, request.GetQuery("q").value_or("none"));
+    });
+    router_.AddStreaming("PUT", "/upload",
+                         [this](HttpRequest& request) { return Upload(request); });
+    router_.AddBlocking("GET", "/download", [](HttpRequest& request) {
+      HttpResponse response;
+      const int64_t size = std::stoll(request.GetQuery("size").value_or("0"));
+      response.source = std::make_unique<Counting>(size);
+      if (request.GetQuery("length")) response.source_length = size;
+      return response;
+    });
+    router_.AddBlocking("GET", "/breaks", [](HttpRequest&) {
+      HttpResponse response;
+      response.source = std::make_unique<Failing>();
+      return response;
+    });
+    server_ = std::make_unique<HttpServer>(settings_, router_, pool_, metrics_);
+    ASSERT_TRUE(server_->Start().ok());
+  }
+
+  HttpResponse Upload(HttpRequest& request) {
+    std::string piece(128 * 1024, '\0');
+    int64_t total = 0;
+    while (true) {
+      const auto got = request.stream->Read(piece);
+      if (!got.ok()) {
+        upload_failure_.set_value(got.status().reason());
+        return ErrorResponse(got.status());
+      }
+      if (*got == 0) break;
+      total += static_cast<int64_t>(*got);
+      most_resident_ = std::max(most_resident_, ResidentBytes());
+    }
+    return HttpResponse::Text(200, std::to_string(total));
+  }
+
+  std::string Ask(const std::string& bytes) {
+    RawClient client(server_->port());
+    client.Send(bytes);
+    return client.ReadResponse();
+  }
+
+  HttpServerSettings settings_;
+  Router router_;
+  base::ThreadPool pool_{"test", 4, 100};
+  base::Metrics metrics_;
+  std::unique_ptr<HttpServer> server_;
+  int64_t most_resident_ = 0;
+  std::promise<std::string> upload_failure_;
+};
+
+std::string StatusLine(const std::string& response) {
+  return response.substr(0, response.find("\r\n"));
+}
+std::string Body(const std::string& response) {
+  return response.substr(response.find("\r\n\r\n") + 4);
+}
+
+TEST_F(HttpServerTest, AnswersAndKeepsTheConnection) {
+  Start();
+  RawClient client(server_->port());
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(client.Send("GET /hello/bob HTTP/1.1\r\nHost: x\r\n\r\n"));
+    const std::string response = client.ReadResponse();
+    EXPECT_EQ(StatusLine(response), "HTTP/1.1 200 OK");
+    EXPECT_EQ(Body(response), "hello bob");
+    EXPECT_NE(response.find("\r\nDate: "), std::string::npos);
+  }
+}
+
+TEST_F(HttpServerTest, AnswersPipelinedRequestsInOrder) {
+  Start();
+  RawClient client(server_->port());
+  std::string bytes;
+  for (int i = 0; i < 3000;
+       ++i) {  // across blocking and inline handlers, and more than one turn of the loop
+    bytes += i % 100 == 7 ? "GET /blocking?q=" + std::to_string(i) + " HTTP/1.1\r\nHost: x\r\n\r\n"
+                          : "GET /hello/" + std::to_string(i) + " HTTP/1.1\r\nHost: x\r\n\r\n";
+  }
+  std::thread sender([&] { client.Send(bytes); });
+  for (int i = 0; i < 3000; ++i) {
+    ASSERT_EQ(Body(client.ReadResponse()),
+              i % 100 == 7 ? std::to_string(i) : "hello " + std::to_string(i));
+  }
+  sender.join();
+}
+
+TEST_F(HttpServerTest, TakesARequestByteByByte) {
+  Start();
+  RawClient client(server_->port());
+  for (const char c : std::string("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+                                  "chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n")) {
+    ASSERT_TRUE(client.Send({&c, 1}));
+  }
+  EXPECT_EQ(Body(client.ReadResponse()), "abcde");
+}
+
+TEST_F(HttpServerTest, UndoesContentEncodings) {
+  Start();
+  const std::string plain(100000, 'z');
+  std::string zstd(ZSTD_compressBound(plain.size()), '\0');
+  zstd.resize(ZSTD_compress(zstd.data(), zstd.size(), plain.data(), plain.size(), 3));
+  uLongf size = compressBound(plain.size());
+  std::string deflate(size, '\0');
+  compress(reinterpret_cast<Bytef*>(deflate.data()), &size,
+           reinterpret_cast<const Bytef*>(plain.data()), plain.size());
+  deflate.resize(size);
+  for (const auto& [name, packed] :
+       {std::pair<std::string, std::string>{"zstd", zstd}, {"deflate", deflate}}) {
+    const std::string head =
+        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Encoding: " + name + "\r\nContent-Length: ";
+    EXPECT_EQ(Body(Ask(head + std::to_string(packed.size()) + "\r\n\r\n" + packed)), plain) << name;
+    const std::string cut = packed.substr(0, packed.size() - 4);
+    EXPECT_EQ(StatusLine(Ask(head + std::to_string(cut.size()) + "\r\n\r\n" + cut)),
+              "HTTP/1.1 400 Bad Request")
+        << name;
+  }
+  EXPECT_EQ(
+      StatusLine(Ask(
+          "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx")),
+      "HTTP/1.1 415 Unsupported Media Type");
+}
+
+TEST_F(HttpServerTest, RefusesABodyThatUnpacksPastTheLimit) {
+  settings_.max_body_bytes = 100'000;
+  Start();
+  const std::string plain(10'000'000, 'z');
+  std::string packed(ZSTD_compressBound(plain.size()), '\0');
+  packed.resize(ZSTD_compress(packed.data(), packed.size(), plain.data(), plain.size(), 3));
+  ASSERT_LT(packed.size(), 10'000U);
+  EXPECT_EQ(StatusLine(
+                Ask("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Encoding: zstd\r\nContent-Length: " +
+                    std::to_string(packed.size()) + "\r\n\r\n" + packed)),
+            "HTTP/1.1 413 Content Too Large");
+}
+
+TEST_F(HttpServerTest, RefusesWhatIsTooLarge) {
+  settings_.max_body_bytes = 2048;
+  settings_.max_header_bytes = 2048;
+  Start();
+  EXPECT_EQ(StatusLine(Ask("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2049\r\n\r\n")),
+            "HTTP/1.1 413 Content Too Large");
+  std::string chunked = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (int i = 0; i < 30; ++i) chunked += "64\r\n" + std::string(100, 'c') + "\r\n";
+  EXPECT_EQ(StatusLine(Ask(chunked)), "HTTP/1.1 413 Content Too Large");
+  EXPECT_EQ(StatusLine(Ask("GET /hello/x HTTP/1.1\r\nHost: x\r\nA: " + std::string(3000, 'a') +
+                           "\r\n\r\n")),
+            "HTTP/1.1 431 Request Header Fields Too Large");
+  const std::string full(2048, 'f');
+  EXPECT_EQ(Body(Ask("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2048\r\n\r\n" + full)),
+            full);
+}
+
+TEST_F(HttpServerTest, RefusesAnEndlessChunkHeader) {
+  Start();
+  RawClient client(server_->port());
+  client.Send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5;" +
+              std::string(400'000, 'x'));
+  EXPECT_EQ(StatusLine(client.ReadResponse()), "HTTP/1.1 400 Bad Request");
+}
+
+TEST_F(HttpServerTest, RefusesMalformedRequests) {
+  Start();
+  for (const std::string bytes :
+       {"NONSENSE\r\n\r\n", "GET /hello/x HTTP/1.1\r\n\r\n",
+        "GET /hello/x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n0\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "GET hello HTTP/1.1\r\nHost: x\r\n\r\n", "GET /a HTTP/1.1\r\nHost : x\r\n\r\n"}) {
+    RawClient client(server_->port());
+    client.Send(bytes);
+    const std::string response = client.ReadToEnd();  // and the connection ends
+    EXPECT_EQ(StatusLine(response), "HTTP/1.1 400 Bad Request") << bytes;
+    EXPECT_NE(response.find("\"reason\":\"bad_request\""), std::string::npos) << response;
+    EXPECT_NE(response.find("Connection: close"), std::string::npos) << response;
+  }
+  EXPECT_EQ(
+      StatusLine(Ask(
+          "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")),
+      "HTTP/1.1 501 Not Implemented");
+}
+
+TEST_F(HttpServerTest, KnowsMethods) {
+  router_.OnNotFound("/own",
+                     [](const HttpRequest&) { return HttpResponse::Text(404, "own words"); });
+  router_.Add("DELETE", "/own/thing",
+              [](const HttpRequest&, const Respond& respond) { respond({}); });
+  Start();
+  const std::string head = Ask("HEAD /hello/bob HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_NE(head.find("Content-Length: 9\r\n"), std::string::npos);
+  EXPECT_EQ(Body(head), "");
+  const std::string options = Ask("OPTIONS /hello/bob HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(StatusLine(options), "HTTP/1.1 204 No Content");
+  EXPECT_NE(options.find("Allow: GET, HEAD, OPTIONS\r\n"), std::string::npos);
+  const std::string wrong = Ask("POST /hello/bob HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(StatusLine(wrong), "HTTP/1.1 405 Method Not Allowed");
+  EXPECT_NE(wrong.find("Allow: GET, HEAD, OPTIONS\r\n"), std::string::npos);
+  EXPECT_EQ(StatusLine(Ask("GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")), "HTTP/1.1 404 Not Found");
+  EXPECT_EQ(Body(Ask("GET /own/x HTTP/1.1\r\nHost: x\r\n\r\n")), "own words");
+  EXPECT_EQ(StatusLine(Ask("GET /own/thing HTTP/1.1\r\nHost: x\r\n\r\n")),
+            "HTTP/1.1 405 Method Not Allowed");
+}
+
+TEST_F(HttpServerTest, FollowsTheClientsKeepAlive) {
+  Start();
+  RawClient old(server_->port());
+  old.Send("GET /hello/a HTTP/1.0\r\n\r\n");
+  EXPECT_NE(old.ReadToEnd().find("hello a"), std::string::npos);  // and the end came
+  RawClient asks(server_->port());
+  asks.Send("GET /hello/a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  EXPECT_NE(asks.ReadResponse().find("Connection: keep-alive"), std::string::npos);
+  asks.Send("GET /hello/b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_NE(asks.ReadToEnd().find("hello b"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, SendsContinueOnlyWhenTheBodyIsWanted) {
+  settings_.max_body_bytes = 1024;
+  Start();
+  RawClient client(server_->port());
+  client.Send(
+      "POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+  EXPECT_EQ(client.ReadUntil("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  client.ReadResponse();
+  client.Send("abc");
+  EXPECT_EQ(Body(client.ReadResponse()), "abc");
+  EXPECT_EQ(StatusLine(Ask("POST /echo HTTP/1.1\r\nHost: x\r\nExpect: "
+                           "100-continue\r\nContent-Length: 4096\r\n\r\n")),
+            "HTTP/1.1 413 Content Too Large");
+}
+
+TEST_F(HttpServerTest, CutsOffSlowClients) {
+  settings_.header_timeout = {200 * base::kMillisecond};
+  settings_.body_timeout = {200 * base::kMillisecond};
+  settings_.idle_timeout = {200 * base::kMillisecond};
+  Start();
+  RawClient head(server_->port());
+  head.Send("GET /hello/bob HTTP/1.1\r\nHo");
+  EXPECT_EQ(StatusLine(head.ReadToEnd()), "HTTP/1.1 408 Request Timeout");
+  RawClient body(server_->port());
+  body.Send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc");
+  EXPECT_EQ(StatusLine(body.ReadToEnd()), "HTTP/1.1 408 Request Timeout");
+  RawClient idle(server_->port());
+  idle.Send("GET /hello/bob HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(Body(idle.ReadToEnd()), "hello bob");
+  RawClient silent(server_->port());
+  EXPECT_EQ(silent.ReadToEnd(), "");
+  RawClient upload(server_->port());
+  upload.Send("PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc");
+  EXPECT_EQ(StatusLine(upload.ReadToEnd()), "HTTP/1.1 408 Request Timeout");
+  EXPECT_EQ(upload_failure_.get_future().get(), "request_timeout");
+}
+
+TEST_F(HttpServerTest, CutsOffAClientThatDoesNotRead) {
+  settings_.body_timeout = {300 * base::kMillisecond};
+  Start();
+  RawClient client(server_->port());
+  client.Send("GET /download?size=1000000000 HTTP/1.1\r\nHost: x\r\n\r\n");
+  base::Counter& timeouts = metrics_.GetCounter("slipway_net_http_timeouts", "");
+  const int64_t give_up = base::MonotonicNanos() + 20'000'000'000;
+  while (timeouts.Value() == 0 && base::MonotonicNanos() < give_up) std::this_thread::yield();
+  EXPECT_EQ(timeouts.Value(), 1);
+}
+
+TEST_F(HttpServerTest, LimitsConnections) {
+  settings_.max_connections = 2;
+  Start();
+  RawClient first(server_->port());
+  RawClient second(server_->port());
+  for (RawClient* client : {&first, &second}) {
+    client->Send("GET /hello/a HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_EQ(Body(client->ReadResponse()), "hello a");
+  }
+  RawClient third(server_->port());
+  EXPECT_EQ(StatusLine(third.ReadToEnd()), "HTTP/1.1 503 Service Unavailable");
+}
+
+TEST_F(HttpServerTest, StreamsALargeUploadInBoundedMemory) {
+  Start();
+  constexpr int64_t kSize = 64 << 20;
+  const int64_t before = ResidentBytes();
+  RawClient client(server_->port());
+  client.Send("PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(kSize) +
+              "\r\n\r\n");
+  const std::string piece(1 << 16, 'u');
+  for (int64_t sent = 0; sent < kSize; sent += static_cast<int64_t>(piece.size()))
+    ASSERT_TRUE(client.Send(piece));
+  EXPECT_EQ(Body(client.ReadResponse()), std::to_string(kSize));
+  EXPECT_LT(most_resident_ - before, 16 << 20);
+  client.Send("GET /hello/still HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(Body(client.ReadResponse()), "hello still");
+}
+
+TEST_F(HttpServerTest, HoldsBackAnUploadThatIsNotRead) {
+  std::promise<void> go;
+  const std::shared_future<void> may_go = go.get_future().share();
+  router_.AddStreaming("PUT", "/waits", [may_go](HttpRequest& request) {
+    may_go.wait();
+    std::string piece(1 << 16, '\0');
+    size_t total = 0;
+    while (true) {
+      const auto got = request.stream->Read(piece);
+      if (!got.ok()) return ErrorResponse(got.status());
+      if (*got == 0) return HttpResponse::Text(200, std::to_string(total));
+      total += *got;
+    }
+  });
+  Start();
+  RawClient client(server_->port());
+  const int64_t before = ResidentBytes();
+  constexpr size_t kSize = 32 << 20;
+  client.Send("PUT /waits HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(kSize) +
+              "\r\n\r\n");
+  const std::string body(kSize, 'b');
+  size_t sent = 0;
+  while (sent < kSize) {  // until the kernel's buffers and the window are full
+    const ssize_t got =
+        send(client.fd(), body.data() + sent, kSize - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (got < 0) break;
+    sent += static_cast<size_t>(got);
+  }
+  EXPECT_LT(sent, kSize);
+  EXPECT_LT(ResidentBytes() - before, static_cast<int64_t>(kSize) + (16 << 20));
+  go.set_value();
+  ASSERT_TRUE(client.Send(std::string_view(body).substr(sent)));
+  EXPECT_EQ(Body(client.ReadResponse()), std::to_string(kSize));
+}
+
+TEST_F(HttpServerTest, TellsTheHandlerThatTheUploaderIsGone) {
+  Start();
+  {
+    RawClient client(server_->port());
+    client.Send("PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc");
+  }
+  EXPECT_EQ(upload_failure_.get_future().get(), "client_gone");
+}
+
+TEST_F(HttpServerTest, StreamsAResponse) {
+  Start();
+  RawClient client(server_->port());
+  client.Send("GET /download?size=5000000&length=1 HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(Body(client.ReadResponse()), std::string(5000000, 'x'));
+  client.Send("GET /download?size=70000 HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string chunked = client.ReadUntil("\r\n0\r\n\r\n");
+  EXPECT_NE(chunked.find("Transfer-Encoding: chunked"), std::string::npos);
+  EXPECT_EQ(std::count(chunked.begin(), chunked.end(), 'x'), 70000);
+  RawClient empty(server_->port());
+  empty.Send("GET /download?size=0 HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(Body(empty.ReadUntil("\r\n\r\n0\r\n\r\n")), "0\r\n\r\n");
+  RawClient old(server_->port());
+  old.Send("GET /download?size=70000 HTTP/1.0\r\n\r\n");
+  EXPECT_EQ(Body(old.ReadToEnd()), std::string(70000, 'x'));
+}
+
+TEST_F(HttpServerTest, DoesNotPassOffAFailedStreamAsWhole) {
+  Start();
+  RawClient client(server_->port());
+  client.Send("GET /breaks HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string response = client.ReadToEnd();
+  EXPECT_EQ(response.find("\r\n0\r\n"), std::string::npos) << response;
+}
+
+TEST_F(HttpServerTest, PushesEventsUntilTheClientLeaves) {
+  std::promise<std::shared_ptr<EventSink>> made;
+  router_.Add("GET", "/events", [&made](const HttpRequest&, const Respond& respond) {
+    HttpResponse response;
+    response.SetHeader("Content-Type", "text/event-stream");
+    response.push = [&made](std::shared_ptr<EventSink> sink) { made.set_value(std::move(sink)); };
+    respond(std::move(response));
+  });
+  Start();
+  auto client = std::make_unique<RawClient>(server_->port());
+  client->Send("GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::shared_ptr<EventSink> sink = made.get_future().get();
+  EXPECT_TRUE(sink->Send("data: one\n\n"));
+  client->ReadUntil("data: one\n\n");
+  EXPECT_TRUE(sink->Send("data: two\n\n"));
+  EXPECT_NE(client->ReadUntil("data: two\n\n").find("data: two\n\n"), std::string::npos);
+  client.reset();
+  const int64_t give_up = base::MonotonicNanos() + 20'000'000'000;
+  bool alive = true;
+  while (alive && base::MonotonicNanos() < give_up) alive = sink->Send("x");
+  EXPECT_FALSE(alive);
+}
+
+TEST_F(HttpServerTest, EndsPushedEventsWhenTheSinkIsLetGo) {
+  router_.Add("GET", "/events", [](const HttpRequest&, const Respond& respond) {
+    HttpResponse response;
+    response.push = [](const std::shared_ptr<EventSink>& sink) { sink->Send("only"); };
+    respond(std::move(response));
+  });
+  Start();
+  RawClient client(server_->port());
+  client.Send("GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(Body(client.ReadUntil("0\r\n\r\n")), "4\r\nonly\r\n0\r\n\r\n");
+}
+
+TEST_F(HttpServerTest, AnswersForAHandlerThatForgot) {
+  Start();
+  const std::string response = Ask("GET /forgets HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(StatusLine(response), "HTTP/1.1 500 Internal Server Error");
+  EXPECT_NE(response.find("no_answer"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, RefusesWhenThePoolIsFull) {
+  base::ThreadPool narrow("narrow", 1, 0);
+  Router router;
+  router.AddBlocking("GET", "/x", [](HttpRequest&) { return HttpResponse::Text(200, ""); });
+  HttpServer server(settings_, router, narrow, metrics_);
+  ASSERT_TRUE(server.Start().ok());
+  RawClient client(server.port());
+  client.Send("GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string response = client.ReadResponse();
+  EXPECT_EQ(StatusLine(response), "HTTP/1.1 503 Service Unavailable");
+  EXPECT_NE(response.find("Retry-After: "), std::string::npos);
+}
+
+TEST_F(HttpServerTest, NamesTheAddressThatItCannotBind) {
+  Start();
+  HttpServerSettings settings;
+  settings.listen = "127.0.0.1:" + std::to_string(server_->port());
+  for (const int64_t threads : {1, 2}) {
+    settings.io_threads = threads;
+    const base::Status status = HttpServer(settings, router_, pool_, metrics_).Start();
+    EXPECT_EQ(status.code(), base::Code::kUnavailable);
+    EXPECT_NE(status.message().find(settings.listen), std::string::npos);
+  }
+}
+
+TEST_F(HttpServerTest, ServesOnSeveralThreads) {
+  settings_.io_threads = 3;
+  Start();
+  for (int i = 0; i < 40; ++i) {
+    EXPECT_EQ(Body(Ask("GET /hello/" + std::to_string(i) + " HTTP/1.1\r\nHost: x\r\n\r\n")),
+              "hello " + std::to_string(i));
+  }
+}
+
+TEST_F(HttpServerTest, DrainsWhatIsInFlightAndRefusesTheRest) {
+  std::promise<Respond> taken;
+  router_.Add("GET", "/slow", [&taken](const HttpRequest&, Respond respond) {
+    taken.set_value(std::move(respond));
+  });
+  Start();
+  const uint16_t port = server_->port();
+  RawClient busy(port);
+  busy.Send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+  RawClient idle(port);
+  idle.Send("GET /hello/a HTTP/1.1\r\nHost: x\r\n\r\n");
+  idle.ReadResponse();
+  const Respond respond = taken.get_future().get();
+  std::thread stopping([&] { server_->Stop(); });
+  EXPECT_EQ(idle.ReadToEnd(), "");  // closed, while the other is still waited for
+  EXPECT_FALSE(RawClient(port).connected());
+  respond(HttpResponse::Text(200, "finished"));
+  const std::string response = busy.ReadToEnd();
+  EXPECT_EQ(Body(response), "finished");
+  EXPECT_NE(response.find("Connection: close"), std::string::npos);
+  stopping.join();
+}
+
+TEST_F(HttpServerTest, GivesUpOnWhatDoesNotDrain) {
+  settings_.drain_timeout = {50 * base::kMillisecond};
+  std::promise<Respond> taken;
+  router_.Add("GET", "/never", [&taken](const HttpRequest&, Respond respond) {
+    taken.set_value(std::move(respond));
+  });
+  Start();
+  RawClient client(server_->port());
+  client.Send("GET /never HTTP/1.1\r\nHost: x\r\n\r\n");
+  const Respond respond = taken.get_future().get();
+  server_->Stop();
+  EXPECT_EQ(client.ReadToEnd(), "");
+  respond(HttpResponse::Text(200, "too late"));  // harmless
+}
+
+}  // namespace
+}  // namespace slipway::net
