@@ -82,6 +82,21 @@ std::span<const File> @function_name@();
   target_sources(${target} PRIVATE ${source})
 endfunction()
 
+# slipway_web(TARGET): runs `npm run build -- --outdir=<build>/web` in web/ whenever something in web/ has changed, and embeds
+# what it leaves there as slipway::embedded::Web(), declared in "embedded/web.h".
+function(slipway_web target)
+  find_program(SLIPWAY_NPM npm REQUIRED)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/web/*)
+  list(FILTER sources EXCLUDE REGEX "/web/(node_modules|dist)/")
+  set(stamp ${CMAKE_BINARY_DIR}/web.stamp)
+  add_custom_command(OUTPUT ${stamp}
+    COMMAND ${CMAKE_COMMAND} -E rm -rf ${CMAKE_BINARY_DIR}/web
+    COMMAND ${SLIPWAY_NPM} --prefix ${CMAKE_SOURCE_DIR}/web run --silent build -- --outdir=${CMAKE_BINARY_DIR}/web
+    COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
+    DEPENDS ${sources} VERBATIM)
+  slipway_embed(${target} web ${CMAKE_BINARY_DIR}/web DEPENDS ${stamp})
+endfunction()
+
 # slipway_proto(TARGET x.proto...): protobuf and gRPC sources of the .proto files beside the caller's CMakeLists.txt, as the
 # library TARGET_proto (no warnings) linked to TARGET. Include them as "<room>/x.pb.h" and "<room>/x.grpc.pb.h", in .cc only.
 function(slipway_proto target)
