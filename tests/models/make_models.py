@@ -133,11 +133,25 @@ def endless():
     )
 
 
+def swelling():
+    """A few bytes of file that ask for eight gigabytes when run."""
+    sizes = numpy_helper.from_array(np.array([2**31], dtype=np.int64), "sizes")
+    return model(
+        [
+            helper.make_node("Expand", ["x", "sizes"], ["large"]),
+            helper.make_node("ReduceSum", ["large"], ["y"], keepdims=1),
+        ],
+        [info("x", TensorProto.FLOAT, [1])],
+        [info("y", TensorProto.FLOAT, [1])],
+        [sizes],
+    )
+
+
 def classifier(classes):
     """A logistic regression whose probabilities come as ZipMap's sequence of maps."""
     points = np.array([[0, 0], [0, 1], [4, 0], [4, 1], [0, 8], [1, 8]], dtype=np.float32)
     fitted = LogisticRegression().fit(points, np.array(classes).repeat(2))
-    return convert_sklearn(fitted, initial_types=[("x", FloatTensorType([None, 2]))], target_opset=17)
+    return convert_sklearn(fitted, name="classifier", initial_types=[("x", FloatTensorType([None, 2]))], target_opset=17)
 
 
 def main():
@@ -151,6 +165,7 @@ def main():
         "centred": centred(),
         "lookup": lookup(),
         "endless": endless(),
+        "swelling": swelling(),
         "classifier_int": classifier([3, 5, 8]),
         "classifier_string": classifier(["ash", "birch", "cedar"]),
         "external": external("external.weights"),

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// The probe on real models, and what its parent makes of every way in which it can end.
+#include "inference/probe.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include "inference/testing.h"
+
+namespace slipway::inference {
+namespace {
+
+[[noreturn]] void RunProbeMain(const std::string& path, const std::string& memory_mb) {
+  std::vector<std::string> words = {"slipway", "__probe", "onnx", path, memory_mb, ""};
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  _exit(ProbeMain(static_cast<int>(argv.size()), argv.data()));
+}
+
+class Probe : public testing::Test {
+ protected:
+  void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+
+  // ExecProbe's answer when the binary is this shell script.
+  base::Status ProbeBy(const std::string& script) {
+    const std::string path = testing::TempDir() + "probe_script_" + std::to_string(getpid()) + ".sh";
+    std::ofstream(path) << "#!/bin/sh\n" << script << "\n";
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    const base::Status status = ExecProbe(settings_, path)({"m/1", "onnx", "/models/m.onnx", {}});
+    std::filesystem::remove(path);
+    return status;
+  }
+
+  PoolSettings settings_;
+};
+
+TEST_F(Probe, PassesAGoodModel) { EXPECT_EXIT(RunProbeMain(TestModel("linear"), "4096"), testing::ExitedWithCode(0), ""); }
+
+TEST_F(Probe, PassesAModelThatMerelyRefusesZeros) {
+  EXPECT_EXIT(RunProbeMain(TestModel("fixed_batch"), "4096"), testing::ExitedWithCode(0), "");
+}
+
+TEST_F(Probe, RefusesWhatIsNoModel) { EXPECT_EXIT(RunProbeMain(TestModel("broken"), "4096"), testing::ExitedWithCode(3), ""); }
+
+TEST_F(Probe, RefusesAModelThatFillsTheMemory) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "no memory limit under a sanitizer";
+#endif
+  EXPECT_EXIT(RunProbeMain(TestModel("swelling"), "2048"), testing::ExitedWithCode(3), "");
+}
+
+TEST_F(Probe, RunsTheModelSoThatAnEndlessOneHangsThereAndNotInTheServer) {
+  const auto run = [] {
+    alarm(2);
+    RunProbeMain(TestModel("endless"), "4096");
+  };
+  EXPECT_EXIT(run(), testing::KilledBySignal(SIGALRM), "");
+}
+
+TEST_F(Probe, CalledWronglySaysSo) {
+  char name[] = "slipway";
+  char* argv[] = {name};
+  EXPECT_EQ(ProbeMain(1, argv), 2);
+}
+
+TEST_F(Probe, GivesTheChildItsModelAndLimits) {
+  settings_.probe_memory_mb = 77;
+  settings_.onnx.library = "/lib/o.so";
+  EXPECT_TRUE(ProbeBy("test \"$*\" = '__probe onnx /models/m.onnx 77 /lib/o.so'").ok());
+}
+
+TEST_F(Probe, ACrashIsARefusalThatNamesTheSignal) {
+  const base::Status status = ProbeBy("kill -SEGV $$");
+  EXPECT_EQ(status.code(), base::Code::kInvalidArgument);
+  EXPECT_EQ(status.reason(), "probe_failed");
+  EXPECT_NE(status.message().find("signal 11"), std::string::npos) << status.message();
+}
+
+TEST_F(Probe, AHangIsARefusalThatNamesTheSetting) {
+  settings_.probe_timeout_s = 1;
+  const base::Status status = ProbeBy("exec sleep 1000");
+  EXPECT_EQ(status.reason(), "probe_failed");
+  EXPECT_NE(status.message().find("inference.probe_timeout_s"), std::string::npos) << status.message();
+}
+
+TEST_F(Probe, ItsReasonIsPassedOn) {
+  const base::Status status = ProbeBy("echo noise; echo 'slipway-probe: bad_model it is a picture'; echo more; exit 3");
+  EXPECT_EQ(status.code(), base::Code::kInvalidArgument);
+  EXPECT_EQ(status.field(), "model");
+  EXPECT_EQ(status.reason(), "bad_model");
+  EXPECT_EQ(status.message(), "it is a picture");
+}
+
+TEST_F(Probe, AnyOtherEndIsARefusal) {
+  EXPECT_EQ(ProbeBy("exit 3").reason(), "probe_failed");
+  EXPECT_EQ(ProbeBy("exit 9").reason(), "probe_failed");
+}
+
+}  // namespace
+}  // namespace slipway::inference
