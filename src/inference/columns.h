@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Columns: a table by feature name, and the tensors a model wants for it. Golden sets, labelled windows and data-frame style
-// requests come this way.
+// Columns: a table by feature name, and the tensors a model wants for it. Golden sets, labelled
+// windows and data-frame style requests come this way.
 #pragma once
 
 #include <cstdint>
@@ -22,15 +22,21 @@ struct Column {
   size_t size() const;
 };
 
-// JSON cells of one column: all strings, or numbers, booleans and nulls (missing: NaN). kInvalidArgument naming column and row.
-base::Result<Column> ColumnFromJson(const std::string& name, const std::vector<const base::Json*>& cells);
+// JSON cells of one column: all strings, or numbers, booleans and nulls (missing: NaN).
+// kInvalidArgument naming column and row.
+base::Result<Column> ColumnFromJson(const std::string& name,
+                                    const std::vector<const base::Json*>& cells);
 
-// Either every model input has its column of that name (shape [N] or [N,1]), or the model has one numeric input [N,C] and there are
-// C columns, in its order. Numbers become the input's type; one that does not fit it (NaN or 1.5 for an integer) is
-// kInvalidArgument naming the column. A missing or unknown column is kInvalidArgument (reason "missing_column" / "unknown_column").
-base::Result<Request> RequestFromColumns(const std::vector<Column>& columns, const ModelDescription& description);
+// Either every model input has its column of that name (shape [N] or [N,1]), or the model has one
+// numeric input [N,C] and there are C columns, in its order. Numbers become the input's type; one
+// that does not fit it (NaN or 1.5 for an integer) is kInvalidArgument naming the column. A missing
+// or unknown column is kInvalidArgument (reason "missing_column" / "unknown_column").
+base::Result<Request> RequestFromColumns(const std::vector<Column>& columns,
+                                         const ModelDescription& description);
 
-// {"columns": ["a","b"], "data": [[1,"x"], ...]}: pandas' "split" orientation. `field` is put before the names in errors.
-base::Result<std::vector<Column>> ColumnsFromSplit(const base::Json& split, const std::string& field);
+// {"columns": ["a","b"], "data": [[1,"x"], ...]}: pandas' "split" orientation. `field` is put
+// before the names in errors.
+base::Result<std::vector<Column>> ColumnsFromSplit(const base::Json& split,
+                                                   const std::string& field);
 
 }  // namespace slipway::inference

@@ -16,13 +16,17 @@ enum class Kind { kFloating, kInteger, kBool, kText };
 
 Kind KindOf(DataType type) {
   switch (type) {
-    case DataType::kString: return Kind::kText;
-    case DataType::kBool: return Kind::kBool;
+    case DataType::kString:
+      return Kind::kText;
+    case DataType::kBool:
+      return Kind::kBool;
     case DataType::kFp16:
     case DataType::kBf16:
     case DataType::kFp32:
-    case DataType::kFp64: return Kind::kFloating;
-    default: return Kind::kInteger;
+    case DataType::kFp64:
+      return Kind::kFloating;
+    default:
+      return Kind::kInteger;
   }
 }
 
@@ -37,14 +41,18 @@ struct Tolerance {
   double absolute;
   double relative;
   bool Allows(double expected, double distance) const {
-    return distance == 0 || (std::isfinite(distance) && distance <= absolute + relative * std::abs(expected));
+    return distance == 0 ||
+           (std::isfinite(distance) && distance <= absolute + relative * std::abs(expected));
   }
 };
 
 class ValueComparison {
  public:
   ValueComparison(const Tensor& expected, const Tensor& actual, Tolerance tolerance)
-      : expected_(expected), actual_(actual), kind_(KindOf(expected.type())), tolerance_(tolerance) {}
+      : expected_(expected),
+        actual_(actual),
+        kind_(KindOf(expected.type())),
+        tolerance_(tolerance) {}
 
   void Into(OutputComparison& result) {
     const int64_t count = expected_.element_count();
@@ -59,28 +67,36 @@ class ValueComparison {
       if (bad_rows.empty() || bad_rows.back().second != row) bad_rows.emplace_back(0, row);
       bad_rows.back().first = std::max(bad_rows.back().first, distance);
     }
-    std::ranges::stable_sort(bad_rows, [](const auto& a, const auto& b) { return a.first > b.first; });
-    for (size_t i = 0; i < std::min(bad_rows.size(), kMostWorstRows); ++i) result.worst_rows.push_back(bad_rows[i].second);
+    std::ranges::stable_sort(bad_rows,
+                             [](const auto& a, const auto& b) { return a.first > b.first; });
+    for (size_t i = 0; i < std::min(bad_rows.size(), kMostWorstRows); ++i)
+      result.worst_rows.push_back(bad_rows[i].second);
     result.equal = result.values_different == 0;
     if (!result.equal) {
-      result.difference = std::to_string(result.values_different) + " of " + std::to_string(count) + " values differ";
+      result.difference = std::to_string(result.values_different) + " of " + std::to_string(count) +
+                          " values differ";
     }
   }
 
  private:
   double DistanceAt(int64_t i) const {
     if (kind_ == Kind::kText) {
-      return expected_.strings()[static_cast<size_t>(i)] == actual_.strings()[static_cast<size_t>(i)] ? 0 : 1;
+      return expected_.strings()[static_cast<size_t>(i)] ==
+                     actual_.strings()[static_cast<size_t>(i)]
+                 ? 0
+                 : 1;
     }
     const double distance = Distance(expected_.NumberAt(i), actual_.NumberAt(i));
     // 64-bit integers may differ by less than a double can tell.
-    const bool hidden = distance == 0 && expected_.type() == actual_.type() && SizeOf(expected_.type()) == 8 &&
-                        kind_ == Kind::kInteger &&
-                        expected_.As<uint64_t>()[static_cast<size_t>(i)] != actual_.As<uint64_t>()[static_cast<size_t>(i)];
+    const bool hidden = distance == 0 && expected_.type() == actual_.type() &&
+                        SizeOf(expected_.type()) == 8 && kind_ == Kind::kInteger &&
+                        expected_.As<uint64_t>()[static_cast<size_t>(i)] !=
+                            actual_.As<uint64_t>()[static_cast<size_t>(i)];
     return hidden ? 1 : distance;
   }
   bool WithinTolerance(int64_t i, double distance) const {
-    return kind_ == Kind::kFloating ? tolerance_.Allows(expected_.NumberAt(i), distance) : distance == 0;
+    return kind_ == Kind::kFloating ? tolerance_.Allows(expected_.NumberAt(i), distance)
+                                    : distance == 0;
   }
 
   const Tensor& expected_;
@@ -89,7 +105,8 @@ class ValueComparison {
   Tolerance tolerance_;
 };
 
-OutputComparison CompareOne(const NamedTensor& expected, const NamedTensor* actual, Tolerance tolerance) {
+OutputComparison CompareOne(const NamedTensor& expected, const NamedTensor* actual,
+                            Tolerance tolerance) {
   OutputComparison result;
   result.name = expected.name;
   if (actual == nullptr) {
@@ -99,11 +116,13 @@ OutputComparison CompareOne(const NamedTensor& expected, const NamedTensor* actu
   const Tensor& a = expected.tensor;
   const Tensor& b = actual->tensor;
   if (KindOf(a.type()) != KindOf(b.type())) {
-    result.difference = std::string(DataTypeName(a.type())) + " expected, got " + std::string(DataTypeName(b.type()));
+    result.difference = std::string(DataTypeName(a.type())) + " expected, got " +
+                        std::string(DataTypeName(b.type()));
     return result;
   }
   if (a.shape() != b.shape()) {
-    result.difference = "shape " + FormatShape(a.shape()) + " expected, got " + FormatShape(b.shape());
+    result.difference =
+        "shape " + FormatShape(a.shape()) + " expected, got " + FormatShape(b.shape());
     return result;
   }
   ValueComparison(a, b, tolerance).Into(result);
@@ -124,10 +143,12 @@ std::string Comparison::Summary() const {
   return "equal";
 }
 
-Comparison CompareOutputs(const Response& expected, const Response& actual, double absolute, double relative) {
+Comparison CompareOutputs(const Response& expected, const Response& actual, double absolute,
+                          double relative) {
   Comparison comparison;
   for (const NamedTensor& output : expected.outputs) {
-    comparison.outputs.push_back(CompareOne(output, FindOutput(actual, output.name), {absolute, relative}));
+    comparison.outputs.push_back(
+        CompareOne(output, FindOutput(actual, output.name), {absolute, relative}));
   }
   for (const NamedTensor& output : actual.outputs) {
     if (FindOutput(expected, output.name) != nullptr) continue;

@@ -13,9 +13,11 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 Response Of(Tensor tensor) { return {{{"y", std::move(tensor)}}}; }
-Comparison Floats(const std::vector<float>& expected, const std::vector<float>& actual, double absolute, double relative) {
+Comparison Floats(const std::vector<float>& expected, const std::vector<float>& actual,
+                  double absolute, double relative) {
   const auto count = static_cast<int64_t>(expected.size());
-  return CompareOutputs(Of(Tensor::Of<float>({count}, expected)), Of(Tensor::Of<float>({count}, actual)), absolute, relative);
+  return CompareOutputs(Of(Tensor::Of<float>({count}, expected)),
+                        Of(Tensor::Of<float>({count}, actual)), absolute, relative);
 }
 
 TEST(CompareOutputs, AddsTheTwoTolerances) {
@@ -50,13 +52,16 @@ TEST(CompareOutputs, IntegersAreExactEvenPastADouble) {
   const Response expected = Of(Tensor::Of<int64_t>({1}, {kLarge}));
   EXPECT_TRUE(CompareOutputs(expected, expected, 0, 0).equal);
   EXPECT_FALSE(CompareOutputs(expected, Of(Tensor::Of<int64_t>({1}, {kLarge - 1})), 10, 1).equal);
-  EXPECT_FALSE(CompareOutputs(Of(Tensor::Of<int32_t>({1}, {1})), Of(Tensor::Of<int32_t>({1}, {2})), 10, 1).equal);
+  EXPECT_FALSE(
+      CompareOutputs(Of(Tensor::Of<int32_t>({1}, {1})), Of(Tensor::Of<int32_t>({1}, {2})), 10, 1)
+          .equal);
 }
 
 TEST(CompareOutputs, StringsAreExact) {
   const Response expected = Of(Tensor::Strings({2}, {"a", "b"}));
   EXPECT_TRUE(CompareOutputs(expected, expected, 0, 0).equal);
-  const Comparison comparison = CompareOutputs(expected, Of(Tensor::Strings({2}, {"a", "c"})), 10, 1);
+  const Comparison comparison =
+      CompareOutputs(expected, Of(Tensor::Strings({2}, {"a", "c"})), 10, 1);
   EXPECT_FALSE(comparison.equal);
   EXPECT_EQ(comparison.outputs[0].worst_rows, (std::vector<int64_t>{1}));
 }
@@ -64,7 +69,8 @@ TEST(CompareOutputs, StringsAreExact) {
 TEST(CompareOutputs, FloatWidthsMayDifferKindsAndShapesMayNot) {
   const Response expected = Of(Tensor::Of<double>({1}, {0.5}));
   EXPECT_TRUE(CompareOutputs(expected, Of(Tensor::Of<float>({1}, {0.5F})), 0, 0).equal);
-  EXPECT_EQ(CompareOutputs(expected, Of(Tensor::Of<int64_t>({1}, {0})), 1, 1).Summary(), "output 'y': FP64 expected, got INT64");
+  EXPECT_EQ(CompareOutputs(expected, Of(Tensor::Of<int64_t>({1}, {0})), 1, 1).Summary(),
+            "output 'y': FP64 expected, got INT64");
   EXPECT_EQ(CompareOutputs(expected, Of(Tensor::Of<float>({1, 1}, {0.5F})), 1, 1).Summary(),
             "output 'y': shape [1] expected, got [1, 1]");
 }

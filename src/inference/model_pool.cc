@@ -31,14 +31,19 @@ void Describe(base::Schema& schema, PoolSettings& settings) {
   constexpr int64_t kMostRows = 1'000'000'000;
   schema.Add("onnx.library", &settings.onnx.library,
              "Path of libonnxruntime.so; empty: beside the binary, then where the build found it.");
-  schema.Add("onnx.intra_op_threads", &settings.onnx.intra_op_threads, "Threads of ONNX Runtime inside one run.", 1, 1024);
-  schema.Add("inference.threads", &settings.threads, "Threads that run batches; 0: one a core.", 0, 1024);
+  schema.Add("onnx.intra_op_threads", &settings.onnx.intra_op_threads,
+             "Threads of ONNX Runtime inside one run.", 1, 1024);
+  schema.Add("inference.threads", &settings.threads, "Threads that run batches; 0: one a core.", 0,
+             1024);
   schema.Add("inference.max_batch_rows", &settings.max_batch_rows,
              "Rows of a batch at most; a larger request is split and joined again.", 1, kMostRows);
   schema.Add("inference.max_queue_rows", &settings.max_queue_rows,
-             "Rows that may wait for a model; past it a request is refused (queue_full).", 1, kMostRows);
+             "Rows that may wait for a model; past it a request is refused (queue_full).", 1,
+             kMostRows);
   schema.Add("inference.inline_run_us", &settings.inline_run_us,
-             "A run cheaper than this (microseconds) is done on the caller's thread when nothing waits; 0: never.", 0, 1'000'000);
+             "A run cheaper than this (microseconds) is done on the caller's thread when nothing "
+             "waits; 0: never.",
+             0, 1'000'000);
   schema.Add("inference.probe_timeout_s", &settings.probe_timeout_s,
              "Seconds that the probe process may take to open a model and run it once.", 1, 3600);
   schema.Add("inference.probe_memory_mb", &settings.probe_memory_mb,
@@ -46,20 +51,25 @@ void Describe(base::Schema& schema, PoolSettings& settings) {
 }
 
 struct ModelPool::State {
-  State(PoolSettings pool_settings, std::vector<std::unique_ptr<Runtime>> pool_runtimes, base::Metrics& pool_metrics, Prober prober)
+  State(PoolSettings pool_settings, std::vector<std::unique_ptr<Runtime>> pool_runtimes,
+        base::Metrics& pool_metrics, Prober prober)
       : runtimes(std::move(pool_runtimes)),
         metrics(pool_metrics),
-        loaded_gauge(metrics.GetGauge("slipway_inference_models_loaded", "Models that can be asked at once.")),
+        loaded_gauge(metrics.GetGauge("slipway_inference_models_loaded",
+                                      "Models that can be asked at once.")),
         probe(std::move(prober)),
         workers(std::make_shared<pool::Workers>(pool_settings, ThreadCount(pool_settings))) {}
 
   pool::ModelMetrics MetricsOf(const std::string& key) {
     const base::Labels labels = {{"model", key}};
-    return {metrics.GetHistogram("slipway_inference_queue_seconds", "Time that a request waited for a batch.",
+    return {metrics.GetHistogram("slipway_inference_queue_seconds",
+                                 "Time that a request waited for a batch.", base::LatencyBounds(),
+                                 labels),
+            metrics.GetHistogram("slipway_inference_run_seconds",
+                                 "Time of one run of the model, of a whole batch.",
                                  base::LatencyBounds(), labels),
-            metrics.GetHistogram("slipway_inference_run_seconds", "Time of one run of the model, of a whole batch.",
-                                 base::LatencyBounds(), labels),
-            metrics.GetHistogram("slipway_inference_batch_rows", "Rows of one run of the model.", kRowBounds, labels)};
+            metrics.GetHistogram("slipway_inference_batch_rows", "Rows of one run of the model.",
+                                 kRowBounds, labels)};
   }
 
   LoadResult Open(const ModelSource& source);
@@ -77,22 +87,29 @@ struct ModelPool::State {
 };
 
 LoadResult ModelPool::State::Open(const ModelSource& source) {
-  const auto runtime = std::ranges::find(runtimes, source.runtime, [](const auto& one) { return one->name(); });
+  const auto runtime =
+      std::ranges::find(runtimes, source.runtime, [](const auto& one) { return one->name(); });
   if (runtime == runtimes.end()) {
     std::string names;
-    for (const auto& one : runtimes) names += (names.empty() ? "" : ", ") + std::string(one->name());
-    return base::InvalidArgument("runtime", "no runtime '" + source.runtime + "'; there is " + (names.empty() ? "none" : names),
-                                 "unknown_runtime");
+    for (const auto& one : runtimes)
+      names += (names.empty() ? "" : ", ") + std::string(one->name());
+    return base::InvalidArgument(
+        "runtime",
+        "no runtime '" + source.runtime + "'; there is " + (names.empty() ? "none" : names),
+        "unknown_runtime");
   }
   if (probe) TRY(probe(source));
   auto session = TRY((*runtime)->Load(source.path));
-  auto model = std::make_shared<pool::BatchedModel>(source.key, std::move(session), workers, MetricsOf(source.key));
+  auto model = std::make_shared<pool::BatchedModel>(source.key, std::move(session), workers,
+                                                    MetricsOf(source.key));
   TRY(model->WarmUp(source.warmup));
   return std::shared_ptr<LoadedModel>(std::move(model));
 }
 
-ModelPool::ModelPool(PoolSettings settings, std::vector<std::unique_ptr<Runtime>> runtimes, base::Metrics& metrics, Prober probe)
-    : state_(std::make_unique<State>(std::move(settings), std::move(runtimes), metrics, std::move(probe))) {}
+ModelPool::ModelPool(PoolSettings settings, std::vector<std::unique_ptr<Runtime>> runtimes,
+                     base::Metrics& metrics, Prober probe)
+    : state_(std::make_unique<State>(std::move(settings), std::move(runtimes), metrics,
+                                     std::move(probe))) {}
 
 ModelPool::~ModelPool() { Stop(); }
 
@@ -102,7 +119,8 @@ base::Result<std::shared_ptr<LoadedModel>> ModelPool::Load(const ModelSource& so
   {
     std::unique_lock lock(state_->mutex);
     if (state_->stopped) return base::Unavailable("pool_stopped", "the model pool is stopping");
-    if (const auto found = state_->models.find(source.key); found != state_->models.end()) return found->second;
+    if (const auto found = state_->models.find(source.key); found != state_->models.end())
+      return found->second;
     const auto [at, first] = state_->loading.try_emplace(source.key);
     if (first) {
       at->second = promise.get_future().share();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ModelPool: loaded models by key, shared by requests, with warm-up at load, a batcher for each, and drain at unload.
+// ModelPool: loaded models by key, shared by requests, with warm-up at load, a batcher for each,
+// and drain at unload.
 #pragma once
 
 #include <functional>
@@ -17,11 +18,14 @@ namespace slipway::inference {
 
 struct PoolSettings {
   OnnxSettings onnx;
-  int64_t threads = 0;             // inference threads; 0: one a core
-  int64_t max_batch_rows = 128;    // a batch never exceeds it; a larger request is split
-  int64_t max_queue_rows = 20000;  // waiting rows a model; past it kResourceExhausted (reason "queue_full")
-  int64_t inline_run_us = 200;     // a warm run that is cheaper than this runs on the caller's thread when nothing waits
-  int64_t probe_timeout_s = 30;    // a model is first loaded in a probe process: crash, hang or memory blow-up there is a refusal
+  int64_t threads = 0;           // inference threads; 0: one a core
+  int64_t max_batch_rows = 128;  // a batch never exceeds it; a larger request is split
+  int64_t max_queue_rows =
+      20000;  // waiting rows a model; past it kResourceExhausted (reason "queue_full")
+  int64_t inline_run_us =
+      200;  // a warm run that is cheaper than this runs on the caller's thread when nothing waits
+  int64_t probe_timeout_s = 30;    // a model is first loaded in a probe process: crash, hang or
+                                   // memory blow-up there is a refusal
   int64_t probe_memory_mb = 4096;  // address space of the probe process; 0: no limit
 };
 void Describe(base::Schema& schema, PoolSettings& settings);
@@ -32,15 +36,17 @@ struct RunTiming {
 };
 using RunDone = std::function<void(base::Result<Response>, RunTiming)>;
 
-// A loaded model. Kept alive by whoever holds it; unloads when the pool and the last request let go.
-// A request runs at once on the caller's thread when the model is cheap and nothing waits; else it waits for a pool thread,
-// which takes all that waits (up to max_batch_rows, of one form) as one batch. One bad request never fails its neighbours.
+// A loaded model. Kept alive by whoever holds it; unloads when the pool and the last request let
+// go. A request runs at once on the caller's thread when the model is cheap and nothing waits; else
+// it waits for a pool thread, which takes all that waits (up to max_batch_rows, of one form) as one
+// batch. One bad request never fails its neighbours.
 class LoadedModel {
  public:
   virtual ~LoadedModel() = default;
   virtual const ModelDescription& description() const = 0;
-  // Calls `done` exactly once, inline or from a pool thread. `deadline_ns` (base::MonotonicNanos; 0: none): not run once past.
-  // Errors: kInvalidArgument (as Session::Run), kDeadlineExceeded (reason "deadline_exceeded"), kResourceExhausted
+  // Calls `done` exactly once, inline or from a pool thread. `deadline_ns` (base::MonotonicNanos;
+  // 0: none): not run once past. Errors: kInvalidArgument (as Session::Run), kDeadlineExceeded
+  // (reason "deadline_exceeded"), kResourceExhausted
   // ("queue_full": try again), kUnavailable ("pool_stopped"), kInternal ("run_failed").
   virtual void Run(Request request, int64_t deadline_ns, RunDone done) = 0;
 };
@@ -49,23 +55,27 @@ struct ModelSource {
   std::string key;      // "flights/3": unique per version
   std::string runtime;  // "onnx"
   std::string path;     // local model file
-  std::vector<Request> warmup;  // recorded inputs run once before the model is handed out; may be empty
+  std::vector<Request>
+      warmup;  // recorded inputs run once before the model is handed out; may be empty
 };
 
-// Opens a model somewhere safe before this process does: Ok, or why it is refused. Called from any thread.
-// ExecProbe (inference/probe.h) is the one of the product; an empty one opens models here at once.
+// Opens a model somewhere safe before this process does: Ok, or why it is refused. Called from any
+// thread. ExecProbe (inference/probe.h) is the one of the product; an empty one opens models here
+// at once.
 using Prober = std::function<base::Status(const ModelSource&)>;
 
 // Thread-safe.
 class ModelPool {
  public:
-  ModelPool(PoolSettings settings, std::vector<std::unique_ptr<Runtime>> runtimes, base::Metrics& metrics, Prober probe = {});
+  ModelPool(PoolSettings settings, std::vector<std::unique_ptr<Runtime>> runtimes,
+            base::Metrics& metrics, Prober probe = {});
   ~ModelPool();
-  // Blocks while loading (probe, load, warm-up); the same key is loaded once. kInvalidArgument: field "runtime" (unknown), or
-  // "model" with reason "probe_failed", "bad_model", "external_data_escapes" or "warmup_failed".
+  // Blocks while loading (probe, load, warm-up); the same key is loaded once. kInvalidArgument:
+  // field "runtime" (unknown), or "model" with reason "probe_failed", "bad_model",
+  // "external_data_escapes" or "warmup_failed".
   base::Result<std::shared_ptr<LoadedModel>> Load(const ModelSource& source);
   std::shared_ptr<LoadedModel> Find(const std::string& key) const;  // nullptr when not loaded
-  void Unload(const std::string& key);  // requests in flight finish
+  void Unload(const std::string& key);                              // requests in flight finish
   std::vector<std::string> Loaded() const;
   // Runs what waits, then only inline runs go on. Idempotent.
   void Stop();

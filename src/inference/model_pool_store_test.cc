@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pool over the real runtime.
-#include "inference/model_pool.h"
-
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <thread>
 
+#include "inference/model_pool.h"
 #include "inference/testing.h"
 
 namespace slipway::inference {
@@ -14,7 +13,8 @@ namespace {
 
 class OnnxPool : public testing::Test {
  protected:
-  std::shared_ptr<LoadedModel> Load(const std::string& name, PoolSettings settings, std::vector<Request> warmup = {}) {
+  std::shared_ptr<LoadedModel> Load(const std::string& name, PoolSettings settings,
+                                    std::vector<Request> warmup = {}) {
     auto runtime = MakeOnnxRuntime({});
     EXPECT_TRUE(runtime.ok()) << runtime.status().ToString();
     std::vector<std::unique_ptr<Runtime>> runtimes;
@@ -34,10 +34,12 @@ class OnnxPool : public testing::Test {
       threads.emplace_back([&, t] {
         for (int i = 0; i < kRequests; ++i) {
           const auto value = static_cast<float>(t * kRequests + i);
-          model.Run({{{"x", Tensor::Of<float>({1, 3}, {value, 0, 0})}}, {}}, 0,
-                    [&, value](base::Result<Response> response, RunTiming) {
-                      if (response.ok() && response->outputs[0].tensor.NumberAt(0) == expected(value)) ++right;
-                    });
+          model.Run(
+              {{{"x", Tensor::Of<float>({1, 3}, {value, 0, 0})}}, {}}, 0,
+              [&, value](base::Result<Response> response, RunTiming) {
+                if (response.ok() && response->outputs[0].tensor.NumberAt(0) == expected(value))
+                  ++right;
+              });
         }
       });
     }

@@ -72,12 +72,13 @@ class Pool : public testing::Test {
   std::shared_ptr<LoadedModel> Make(ModelDescription description = OneNumberModel()) {
     description_ = std::move(description);
     std::vector<std::unique_ptr<Runtime>> runtimes;
-    runtimes.push_back(std::make_unique<FakeRuntime>([this](const std::string& path) -> base::Result<std::unique_ptr<Session>> {
-      ++loads_;
-      if (path == "bad") return base::InvalidArgument("model", "not one", "bad_model");
-      return std::unique_ptr<Session>(
-          std::make_unique<FakeSession>(description_, [this](const Request& request) { return gate_.Pass(request); }));
-    }));
+    runtimes.push_back(std::make_unique<FakeRuntime>(
+        [this](const std::string& path) -> base::Result<std::unique_ptr<Session>> {
+          ++loads_;
+          if (path == "bad") return base::InvalidArgument("model", "not one", "bad_model");
+          return std::unique_ptr<Session>(std::make_unique<FakeSession>(
+              description_, [this](const Request& request) { return gate_.Pass(request); }));
+        }));
     pool_ = std::make_unique<ModelPool>(settings_, std::move(runtimes), metrics_, probe_);
     auto model = pool_->Load({"m/1", "fake", "good", {}});
     EXPECT_TRUE(model.ok()) << model.status().ToString();
@@ -89,7 +90,9 @@ class Pool : public testing::Test {
     auto promise = std::make_shared<std::promise<base::Result<Response>>>();
     Answer answer = promise->get_future();
     model.Run(std::move(request), deadline_ns,
-              [promise](base::Result<Response> response, RunTiming) { promise->set_value(std::move(response)); });
+              [promise](base::Result<Response> response, RunTiming) {
+                promise->set_value(std::move(response));
+              });
     return answer;
   }
 
@@ -267,7 +270,8 @@ TEST_F(Pool, AModelThatMixesItsRowsIsNeverStacked) {
     float sum = 0;
     for (const float value : request.inputs[0].tensor.As<float>()) sum += value;
     const auto rows = static_cast<size_t>(request.inputs[0].tensor.rows());
-    return Response{{{"y", Tensor::Of<float>({static_cast<int64_t>(rows), 1}, std::vector<float>(rows, sum))}}};
+    return Response{
+        {{"y", Tensor::Of<float>({static_cast<int64_t>(rows), 1}, std::vector<float>(rows, sum))}}};
   };
   auto model = Make();
   Answer running = Ask(*model, OneNumber({1}));
@@ -331,7 +335,8 @@ TEST_F(Pool, TheSameKeyIsLoadedOnce) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(loads_, 2);
   EXPECT_EQ(pool_->Loaded(), (std::vector<std::string>{"m/1", "m/2"}));
-  EXPECT_NE(metrics_.PrintPrometheusText().find("slipway_inference_models_loaded 2"), std::string::npos);
+  EXPECT_NE(metrics_.PrintPrometheusText().find("slipway_inference_models_loaded 2"),
+            std::string::npos);
 }
 
 TEST_F(Pool, AFailedLoadCanBeTriedAgain) {
@@ -344,7 +349,8 @@ TEST_F(Pool, AFailedLoadCanBeTriedAgain) {
 
 TEST_F(Pool, ARefusalByTheProbeComesBeforeTheModelIsOpened) {
   probe_ = [](const ModelSource& source) {
-    return source.key == "m/1" ? base::Status::Ok() : base::InvalidArgument("model", "crashed", "probe_failed");
+    return source.key == "m/1" ? base::Status::Ok()
+                               : base::InvalidArgument("model", "crashed", "probe_failed");
   };
   Make();
   const int before = loads_;
@@ -355,7 +361,9 @@ TEST_F(Pool, ARefusalByTheProbeComesBeforeTheModelIsOpened) {
 TEST_F(Pool, ARecordedInputThatFailsRefusesTheModel) {
   Make();
   gate_.Open();
-  gate_.answer_ = [](const Request&) -> base::Result<Response> { return base::Internal("run_failed", "no"); };
+  gate_.answer_ = [](const Request&) -> base::Result<Response> {
+    return base::Internal("run_failed", "no");
+  };
   const auto loaded = pool_->Load({"m/2", "fake", "good", {OneNumber({1})}});
   EXPECT_EQ(loaded.status().reason(), "warmup_failed");
 }
@@ -366,7 +374,8 @@ TEST_F(Pool, CountsRunsAndRows) {
   Answer answer = Ask(*model, OneNumber({1, 2, 3}));
   Numbers(answer);
   const std::string text = metrics_.PrintPrometheusText();
-  for (const char* line : {"slipway_inference_batch_rows_sum{model=\"m/1\"} 3", "slipway_inference_run_seconds_count{model=\"m/1\"} 1",
+  for (const char* line : {"slipway_inference_batch_rows_sum{model=\"m/1\"} 3",
+                           "slipway_inference_run_seconds_count{model=\"m/1\"} 1",
                            "slipway_inference_queue_seconds_count{model=\"m/1\"} 1"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
   }
@@ -387,7 +396,8 @@ TEST_F(Pool, EveryRequestIsAnsweredOnceUnderLoadFromManyThreads) {
         const auto value = static_cast<float>(t * kRequests + i);
         model->Run(OneNumber(std::vector<float>(static_cast<size_t>(1 + i % 6), value)), 0,
                    [&, value](base::Result<Response> response, RunTiming) {
-                     if (response.ok() && response->outputs[0].tensor.NumberAt(0) == 10.0 * static_cast<double>(value)) {
+                     if (response.ok() && response->outputs[0].tensor.NumberAt(0) ==
+                                              10.0 * static_cast<double>(value)) {
                        ++right;
                      }
                    });

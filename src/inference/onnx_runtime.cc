@@ -75,7 +75,8 @@ base::Result<TensorSpec> DescribeMap(const OrtLibrary& library, const onnx::OrtT
   return spec;
 }
 
-base::Result<TensorSpec> DescribeSequence(const OrtLibrary& library, const onnx::OrtTypeInfo* info) {
+base::Result<TensorSpec> DescribeSequence(const OrtLibrary& library,
+                                          const onnx::OrtTypeInfo* info) {
   const onnx::OrtSequenceTypeInfo* sequence = nullptr;
   TRY(TakeLoad(library, library.api().CastTypeInfoToSequenceTypeInfo(info, &sequence)));
   onnx::OrtTypeInfo* raw = nullptr;
@@ -83,19 +84,22 @@ base::Result<TensorSpec> DescribeSequence(const OrtLibrary& library, const onnx:
   const TypeInfo item(library, raw);
   const int kind = TRY(KindOf(library, item.get()));
   if (kind != onnx::kOrtTypeTensor && kind != onnx::kOrtTypeMap) {
-    return base::InvalidArgument("model", "a sequence of neither tensors nor maps is not supported", kBadModel);
+    return base::InvalidArgument("model", "a sequence of neither tensors nor maps is not supported",
+                                 kBadModel);
   }
-  TensorSpec spec =
-      kind == onnx::kOrtTypeMap ? TRY(DescribeMap(library, item.get())) : TRY(DescribeTensor(library, item.get()));
+  TensorSpec spec = kind == onnx::kOrtTypeMap ? TRY(DescribeMap(library, item.get()))
+                                              : TRY(DescribeTensor(library, item.get()));
   if (!spec.any_rank) spec.shape.insert(spec.shape.begin(), -1);
   return spec;
 }
 
-base::Result<TensorSpec> DescribeOutput(const OrtLibrary& library, const onnx::OrtTypeInfo* info, int kind) {
+base::Result<TensorSpec> DescribeOutput(const OrtLibrary& library, const onnx::OrtTypeInfo* info,
+                                        int kind) {
   if (kind == onnx::kOrtTypeTensor) return DescribeTensor(library, info);
   if (kind == onnx::kOrtTypeSequence) return DescribeSequence(library, info);
   if (kind == onnx::kOrtTypeMap) return DescribeMap(library, info);
-  return base::InvalidArgument("model", "an output that is optional, sparse or opaque is not supported", kBadModel);
+  return base::InvalidArgument(
+      "model", "an output that is optional, sparse or opaque is not supported", kBadModel);
 }
 
 // The loaded model; outputs that live in its memory keep it alive.
@@ -109,7 +113,8 @@ struct Loaded {
 
 class OnnxSession final : public Session {
  public:
-  static base::Result<std::unique_ptr<Session>> Open(std::shared_ptr<const OrtLibrary> library, const std::string& path,
+  static base::Result<std::unique_ptr<Session>> Open(std::shared_ptr<const OrtLibrary> library,
+                                                     const std::string& path,
                                                      const OnnxSettings& settings);
   const ModelDescription& description() const override { return description_; }
   base::Result<Response> Run(const Request& request) override;
@@ -118,9 +123,10 @@ class OnnxSession final : public Session {
   OnnxSession() = default;
   base::Status Describe();
   base::Result<std::string> NameOf(bool input, size_t index) const;
-  base::Status Collect(const Request& request, std::vector<OrtValue*>& outputs, const std::vector<size_t>& wanted,
-                       Response& response) const;
-  base::Result<NamedTensor> TakeOutput(OrtValueHandle value, size_t output, const Request& request) const;
+  base::Status Collect(const Request& request, std::vector<OrtValue*>& outputs,
+                       const std::vector<size_t>& wanted, Response& response) const;
+  base::Result<NamedTensor> TakeOutput(OrtValueHandle value, size_t output,
+                                       const Request& request) const;
 
   std::shared_ptr<Loaded> loaded_;
   ModelDescription description_;
@@ -143,14 +149,17 @@ class SessionOptions {
     const onnx::OrtFunctions& api = library_.api();
     TRY(TakeLoad(library_, api.CreateSessionOptions(&options_)));
     TRY(TakeLoad(library_, api.SetSessionGraphOptimizationLevel(options_, onnx::kOrtOptimizeAll)));
-    TRY(TakeLoad(library_, api.SetIntraOpNumThreads(options_, static_cast<int>(settings.intra_op_threads))));
+    TRY(TakeLoad(library_,
+                 api.SetIntraOpNumThreads(options_, static_cast<int>(settings.intra_op_threads))));
     TRY(TakeLoad(library_, api.SetInterOpNumThreads(options_, 1)));
     constexpr std::pair<const char*, const char*> kEntries[] = {
         {"session.intra_op.allow_spinning", "0"},  // the cores belong to the other requests
         {"session.inter_op.allow_spinning", "0"},
-        {"session.load_model_format", "ONNX"},  // not ORT's own format, whatever the file's name says
+        {"session.load_model_format",
+         "ONNX"},  // not ORT's own format, whatever the file's name says
     };
-    for (const auto& [key, value] : kEntries) TRY(TakeLoad(library_, api.AddSessionConfigEntry(options_, key, value)));
+    for (const auto& [key, value] : kEntries)
+      TRY(TakeLoad(library_, api.AddSessionConfigEntry(options_, key, value)));
     return base::Status::Ok();
   }
 
@@ -159,7 +168,8 @@ class SessionOptions {
   onnx::OrtSessionOptions* options_ = nullptr;
 };
 
-base::Result<std::unique_ptr<Session>> OnnxSession::Open(std::shared_ptr<const OrtLibrary> library, const std::string& path,
+base::Result<std::unique_ptr<Session>> OnnxSession::Open(std::shared_ptr<const OrtLibrary> library,
+                                                         const std::string& path,
                                                          const OnnxSettings& settings) {
   TRY(onnx::CheckExternalData(path));
   SessionOptions options(*library);
@@ -167,8 +177,8 @@ base::Result<std::unique_ptr<Session>> OnnxSession::Open(std::shared_ptr<const O
   std::unique_ptr<OnnxSession> session(new OnnxSession());
   session->loaded_ = std::make_shared<Loaded>();
   session->loaded_->library = library;
-  TRY(TakeLoad(*library,
-               library->api().CreateSession(library->env(), path.c_str(), options.get(), &session->loaded_->session)));
+  TRY(TakeLoad(*library, library->api().CreateSession(library->env(), path.c_str(), options.get(),
+                                                      &session->loaded_->session)));
   TRY(session->Describe());
   return std::unique_ptr<Session>(std::move(session));
 }
@@ -177,8 +187,10 @@ base::Result<std::string> OnnxSession::NameOf(bool input, size_t index) const {
   const OrtLibrary& library = *loaded_->library;
   const onnx::OrtFunctions& api = library.api();
   char* raw = nullptr;
-  TRY(TakeLoad(library, input ? api.SessionGetInputName(loaded_->session, index, library.allocator(), &raw)
-                              : api.SessionGetOutputName(loaded_->session, index, library.allocator(), &raw)));
+  TRY(TakeLoad(library,
+               input
+                   ? api.SessionGetInputName(loaded_->session, index, library.allocator(), &raw)
+                   : api.SessionGetOutputName(loaded_->session, index, library.allocator(), &raw)));
   std::string name(raw);
   TRY(TakeLoad(library, api.AllocatorFree(library.allocator(), raw)));
   return name;
@@ -196,7 +208,8 @@ base::Status OnnxSession::Describe() {
     const TypeInfo info(library, raw);
     const std::string name = TRY(NameOf(true, i));
     if (TRY(KindOf(library, info.get())) != onnx::kOrtTypeTensor) {
-      return base::InvalidArgument("model", "input '" + name + "' is not a tensor: not supported", kBadModel);
+      return base::InvalidArgument("model", "input '" + name + "' is not a tensor: not supported",
+                                   kBadModel);
     }
     description_.inputs.push_back(TRY(DescribeTensor(library, info.get())));
     description_.inputs.back().name = name;
@@ -211,10 +224,13 @@ base::Status OnnxSession::Describe() {
     output_is_tensor_.push_back(kind == onnx::kOrtTypeTensor);
     every_output_.push_back(i);
   }
-  const auto free_rows = [](const TensorSpec& spec) { return !spec.shape.empty() && spec.shape[0] < 0; };
+  const auto free_rows = [](const TensorSpec& spec) {
+    return !spec.shape.empty() && spec.shape[0] < 0;
+  };
   description_.batchable =
       !description_.inputs.empty() && std::ranges::all_of(description_.inputs, free_rows) &&
-      std::ranges::all_of(description_.outputs, [&](const TensorSpec& spec) { return spec.any_rank || free_rows(spec); });
+      std::ranges::all_of(description_.outputs,
+                          [&](const TensorSpec& spec) { return spec.any_rank || free_rows(spec); });
   description_.platform = "onnxruntime_onnx";
   for (const TensorSpec& spec : description_.inputs) input_names_.push_back(spec.name.c_str());
   for (const TensorSpec& spec : description_.outputs) output_names_.push_back(spec.name.c_str());
@@ -248,19 +264,20 @@ base::Result<Response> OnnxSession::Run(const Request& request) {
   const std::vector<const char*>& names = chosen.empty() ? output_names_ : chosen_names;
   std::vector<OrtValue*> outputs(wanted.size(), nullptr);
   onnx::OrtStatus* status =
-      library.api().Run(loaded_->session, library.run_options(), input_names_.data(), inputs.data(), input_count, names.data(),
-                        names.size(), outputs.data());
+      library.api().Run(loaded_->session, library.run_options(), input_names_.data(), inputs.data(),
+                        input_count, names.data(), names.size(), outputs.data());
   if (status != nullptr) {
     const bool argument = library.api().GetErrorCode(status) == onnx::kOrtErrorInvalidArgument;
-    return library.Take(status, "run_failed", argument ? base::Code::kInvalidArgument : base::Code::kInternal);
+    return library.Take(status, "run_failed",
+                        argument ? base::Code::kInvalidArgument : base::Code::kInternal);
   }
   Response response;
   TRY(Collect(request, outputs, wanted, response));
   return response;
 }
 
-base::Status OnnxSession::Collect(const Request& request, std::vector<OrtValue*>& outputs, const std::vector<size_t>& wanted,
-                                  Response& response) const {
+base::Status OnnxSession::Collect(const Request& request, std::vector<OrtValue*>& outputs,
+                                  const std::vector<size_t>& wanted, Response& response) const {
   std::vector<OrtValueHandle> handles;
   handles.reserve(outputs.size());
   for (OrtValue* output : outputs) handles.emplace_back(*loaded_->library, output);
@@ -276,18 +293,22 @@ void OwnIfPassedThrough(Tensor& tensor, const Request& request) {
   if (tensor.bytes().empty()) return;
   for (const NamedTensor& input : request.inputs) {
     const auto bytes = input.tensor.bytes();
-    if (tensor.bytes().data() >= bytes.data() && tensor.bytes().data() < bytes.data() + bytes.size()) tensor.mutable_bytes();
+    if (tensor.bytes().data() >= bytes.data() &&
+        tensor.bytes().data() < bytes.data() + bytes.size())
+      tensor.mutable_bytes();
   }
 }
 
-base::Result<NamedTensor> OnnxSession::TakeOutput(OrtValueHandle value, size_t output, const Request& request) const {
+base::Result<NamedTensor> OnnxSession::TakeOutput(OrtValueHandle value, size_t output,
+                                                  const Request& request) const {
   const std::string& name = description_.outputs[output].name;
   if (output_is_tensor_[output]) {
     Tensor tensor = TRY(onnx::TensorFromOrtValue(*loaded_->library, std::move(value), loaded_));
     OwnIfPassedThrough(tensor, request);
     return NamedTensor{name, std::move(tensor), nullptr};
   }
-  FlatValue flat = TRY(Flatten(TRY(onnx::FromOrtValue(*loaded_->library, std::move(value), loaded_))));
+  FlatValue flat =
+      TRY(Flatten(TRY(onnx::FromOrtValue(*loaded_->library, std::move(value), loaded_))));
   return NamedTensor{name, std::move(flat.tensor), std::move(flat.labels)};
 }
 

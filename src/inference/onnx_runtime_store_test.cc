@@ -85,9 +85,12 @@ TEST(OnnxLibrary, SlotsDoWhatTheirNamesSay) {
 
   onnx::OrtValue* value = nullptr;
   const int64_t shape[] = {2, 1};
-  ASSERT_TRUE(library.Take(api.CreateTensorAsOrtValue(library.allocator(), shape, 2, 8, &value), "test").ok());
+  ASSERT_TRUE(
+      library.Take(api.CreateTensorAsOrtValue(library.allocator(), shape, 2, 8, &value), "test")
+          .ok());
   char* buffer = nullptr;
-  ASSERT_TRUE(library.Take(api.GetResizedStringTensorElementBuffer(value, 1, 3, &buffer), "test").ok());
+  ASSERT_TRUE(
+      library.Take(api.GetResizedStringTensorElementBuffer(value, 1, 3, &buffer), "test").ok());
   std::memcpy(buffer, "a\0b", 3);
   size_t size = 0;
   ASSERT_TRUE(library.Take(api.GetStringTensorDataLength(value, &size), "test").ok());
@@ -97,7 +100,11 @@ TEST(OnnxLibrary, SlotsDoWhatTheirNamesSay) {
   EXPECT_EQ(kind, onnx::kOrtTypeTensor);
   const int64_t* dimensions = nullptr;
   size_t rank = 0;
-  ASSERT_TRUE(library.Take(api.GetTensorElementTypeAndShapeDataReference(value, &type, &dimensions, &rank), "test").ok());
+  ASSERT_TRUE(
+      library
+          .Take(api.GetTensorElementTypeAndShapeDataReference(value, &type, &dimensions, &rank),
+                "test")
+          .ok());
   EXPECT_EQ(type, 8);
   ASSERT_EQ(rank, 2U);
   EXPECT_EQ(dimensions[0], 2);
@@ -147,7 +154,8 @@ TEST_F(Onnx, InputsMayComeInAnyOrderAndUnaligned) {
   const Tensor wide = Tensor::Of<double>({2, 2}, {1.5, -2, 3, 4});
   std::memcpy(bytes->data() + 1, wide.bytes().data(), 32);
   for (NamedTensor& input : request.inputs) {
-    if (input.name == "fp64") input.tensor = Tensor::Borrow(DataType::kFp64, {2, 2}, std::span(*bytes).subspan(1), bytes);
+    if (input.name == "fp64")
+      input.tensor = Tensor::Borrow(DataType::kFp64, {2, 2}, std::span(*bytes).subspan(1), bytes);
   }
   std::ranges::reverse(request.inputs);
   request.outputs = {"fp64_out", "string_out"};
@@ -168,7 +176,9 @@ TEST_F(Onnx, OutputsOutliveTheSession) {
   EXPECT_EQ(response->outputs[0].tensor.NumberAt(1), 59.5);
 }
 
-TEST_F(Onnx, FixedRowsAreNotBatchable) { EXPECT_FALSE(Load("fixed_batch")->description().batchable); }
+TEST_F(Onnx, FixedRowsAreNotBatchable) {
+  EXPECT_FALSE(Load("fixed_batch")->description().batchable);
+}
 
 TEST_F(Onnx, ZipMapBecomesATableWithItsLabels) {
   for (const char* name : {"classifier_int", "classifier_string"}) {
@@ -182,7 +192,8 @@ TEST_F(Onnx, ZipMapBecomesATableWithItsLabels) {
     EXPECT_EQ(table.tensor.type(), DataType::kFp32);
     ASSERT_EQ(table.tensor.shape(), (Shape{2, 3}));
     for (int64_t row = 0; row < 2; ++row) {
-      const double sum = table.tensor.NumberAt(3 * row) + table.tensor.NumberAt(3 * row + 1) + table.tensor.NumberAt(3 * row + 2);
+      const double sum = table.tensor.NumberAt(3 * row) + table.tensor.NumberAt(3 * row + 1) +
+                         table.tensor.NumberAt(3 * row + 2);
       EXPECT_NEAR(sum, 1, 1e-5);
     }
     EXPECT_GT(table.tensor.NumberAt(1), 0.9);
@@ -192,7 +203,8 @@ TEST_F(Onnx, ZipMapBecomesATableWithItsLabels) {
   }
   auto strings = Load("classifier_string")->Run({{{"x", Tensor::Of<float>({1, 2}, {0, 8})}}, {}});
   EXPECT_EQ(strings->outputs[0].tensor.strings()[0], "cedar");
-  EXPECT_EQ(strings->outputs[1].labels->strings(), (std::vector<std::string>{"ash", "birch", "cedar"}));
+  EXPECT_EQ(strings->outputs[1].labels->strings(),
+            (std::vector<std::string>{"ash", "birch", "cedar"}));
   auto ints = Load("classifier_int")->Run({{{"x", Tensor::Of<float>({1, 2}, {0, 8})}}, {}});
   EXPECT_EQ(ints->outputs[0].tensor.As<int64_t>()[0], 8);
   EXPECT_EQ(ints->outputs[1].labels->As<int64_t>()[2], 8);
@@ -219,7 +231,9 @@ TEST_F(Onnx, WhatDoesNotFitIsRefusedWithItsField) {
       {{{{"z", good}}, {}}, "inputs[0].name", "unknown_input"},
       {{{}, {}}, "inputs", "missing_input"},
       {{{{"x", good}, {"x", good}}, {}}, "inputs[1].name", "duplicate_input"},
-      {{{{"x", Tensor::Of<double>({1, 3}, {1, 2, 3})}}, {}}, "inputs[0].datatype", "wrong_datatype"},
+      {{{{"x", Tensor::Of<double>({1, 3}, {1, 2, 3})}}, {}},
+       "inputs[0].datatype",
+       "wrong_datatype"},
       {{{{"x", Tensor::Of<float>({3}, {1, 2, 3})}}, {}}, "inputs[0].shape", "wrong_shape"},
       {{{{"x", Tensor::Of<float>({1, 2}, {1, 2})}}, {}}, "inputs[0].shape", "wrong_shape"},
       {{{{"x", good}}, {"nothing"}}, "outputs[0]", "unknown_output"},
@@ -234,14 +248,16 @@ TEST_F(Onnx, WhatDoesNotFitIsRefusedWithItsField) {
 
 TEST_F(Onnx, AnIndexPastTheTableFailsThatRunOnly) {
   auto session = Load("lookup");
-  EXPECT_EQ(RunError(*session, {{{"index", Tensor::Of<int64_t>({1}, {4})}}, {}}).reason(), "run_failed");
+  EXPECT_EQ(RunError(*session, {{{"index", Tensor::Of<int64_t>({1}, {4})}}, {}}).reason(),
+            "run_failed");
   auto response = session->Run({{{"index", Tensor::Of<int64_t>({1}, {3})}}, {}});
   ASSERT_TRUE(response.ok());
   EXPECT_EQ(response->outputs[0].tensor.NumberAt(0), 30);
 }
 
 TEST_F(Onnx, WhatIsNoModelIsRefused) {
-  const std::string weights = TestModel("external").substr(0, TestModel("external").size() - 4) + "weights";
+  const std::string weights =
+      TestModel("external").substr(0, TestModel("external").size() - 4) + "weights";
   for (const std::string& path : {TestModel("broken"), TestModel("absent"), weights}) {
     auto session = runtime_->Load(path);
     ASSERT_FALSE(session.ok()) << path;

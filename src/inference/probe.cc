@@ -17,6 +17,7 @@
 #include "base/files.h"
 #include "base/process.h"
 #include "inference/request_check.h"
+#include "slipway_rows.h"
 
 namespace slipway::inference {
 namespace {
@@ -25,11 +26,14 @@ constexpr int kExitFine = 0, kExitUsage = 2, kExitRefused = 3;
 constexpr std::string_view kRefusedLine = "slipway-probe: ";  // + reason, a space, message
 constexpr size_t kMostOutputBytes = 64 * 1024;
 
-base::Status Failed(const std::string& why) { return base::InvalidArgument("model", why, "probe_failed"); }
+base::Status Failed(const std::string& why) {
+  return base::InvalidArgument("model", why, "probe_failed");
+}
 
 bool RanOutOfMemory(const base::Status& status) {
   const std::string& message = status.message();
-  return message.find("bad_alloc") != std::string::npos || message.find("Failed to allocate") != std::string::npos;
+  return message.find("bad_alloc") != std::string::npos ||
+         message.find("Failed to allocate") != std::string::npos;
 }
 
 void SetLimit(__rlimit_resource resource, rlim_t most) {
@@ -41,18 +45,30 @@ void SetLimit(__rlimit_resource resource, rlim_t most) {
 void LimitSelf(uint64_t memory_mb) {
   SetLimit(RLIMIT_CORE, 0);
   SetLimit(RLIMIT_FSIZE, kMostOutputBytes);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their shadow memory alone is larger than any limit
+#if !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)  // their shadow memory alone is larger than any limit
   if (memory_mb > 0) SetLimit(RLIMIT_AS, memory_mb << 20);
 #else
   static_cast<void>(memory_mb);
 #endif
 }
 
-base::Status ProbeWith(const std::string& runtime_name, const std::string& path, const std::string& library) {
-  if (runtime_name != "onnx") return base::InvalidArgument("runtime", "no runtime '" + runtime_name + "'", "unknown_runtime");
-  OnnxSettings settings;
-  settings.library = library;
-  const auto runtime = TRY(MakeOnnxRuntime(settings));
+base::Result<std::unique_ptr<Runtime>> RuntimeNamed(const std::string& name,
+                                                    const std::string& library) {
+#if SLIPWAY_WITH_ONNX
+  if (name == "onnx") {
+    OnnxSettings settings;
+    settings.library = library;
+    return MakeOnnxRuntime(settings);
+  }
+#endif
+  return base::InvalidArgument("runtime", "no runtime '" + name + "' (library '" + library + "')",
+                               "unknown_runtime");
+}
+
+base::Status ProbeWith(const std::string& runtime_name, const std::string& path,
+                       const std::string& library) {
+  const auto runtime = TRY(RuntimeNamed(runtime_name, library));
   return ProbeModel(*runtime, path);
 }
 
@@ -72,26 +88,34 @@ std::string ReadOutput(const base::FileHandle& file) {
 
 base::Status Refusal(const std::string& output) {
   const size_t at = output.rfind(kRefusedLine);
-  if (at == std::string::npos) return Failed("the probe process refused the model without saying why");
-  const std::string line = output.substr(at + kRefusedLine.size(), output.find('\n', at) - at - kRefusedLine.size());
+  if (at == std::string::npos)
+    return Failed("the probe process refused the model without saying why");
+  const std::string line =
+      output.substr(at + kRefusedLine.size(), output.find('\n', at) - at - kRefusedLine.size());
   const size_t space = std::min(line.find(' '), line.size());
-  return base::InvalidArgument("model", line.substr(std::min(space + 1, line.size())), line.substr(0, space));
+  return base::InvalidArgument("model", line.substr(std::min(space + 1, line.size())),
+                               line.substr(0, space));
 }
 
 base::Status Verdict(const base::ProcessExit& end, const std::string& output) {
   if (!end.exited) {
-    return Failed("opening the model crashed the probe process (signal " + std::to_string(end.signal) + ", " +
-                  strsignal(end.signal) + ")");
+    return Failed("opening the model crashed the probe process (signal " +
+                  std::to_string(end.signal) + ", " + strsignal(end.signal) + ")");
   }
   if (end.exit_status == kExitFine) return base::Status::Ok();
   if (end.exit_status == kExitRefused) return Refusal(output);
   return Failed("the probe process ended with status " + std::to_string(end.exit_status));
 }
 
-base::Status RunProbe(const PoolSettings& settings, const std::string& self_path, const ModelSource& source) {
+base::Status RunProbe(const PoolSettings& settings, const std::string& self_path,
+                      const ModelSource& source) {
   const base::FileHandle output = TRY(OutputFile());
   base::ProcessSpec spec;
-  spec.argv = {self_path, "__probe", source.runtime, source.path, std::to_string(settings.probe_memory_mb),
+  spec.argv = {self_path,
+               "__probe",
+               source.runtime,
+               source.path,
+               std::to_string(settings.probe_memory_mb),
                settings.onnx.library};
   spec.output_path = "/proc/self/fd/" + std::to_string(output.fd());
   base::Process process = TRY(base::Process::Start(spec));
@@ -99,8 +123,8 @@ base::Status RunProbe(const PoolSettings& settings, const std::string& self_path
   if (end.ok()) return Verdict(*end, ReadOutput(output));
   process.Kill(0);
   if (end.status().code() != base::Code::kDeadlineExceeded) return end.status();
-  return Failed("opening the model and running it once took longer than " + std::to_string(settings.probe_timeout_s) +
-                " s (inference.probe_timeout_s)");
+  return Failed("opening the model and running it once took longer than " +
+                std::to_string(settings.probe_timeout_s) + " s (inference.probe_timeout_s)");
 }
 
 }  // namespace
@@ -108,9 +132,11 @@ base::Status RunProbe(const PoolSettings& settings, const std::string& self_path
 base::Status ProbeModel(Runtime& runtime, const std::string& path) {
   auto session = runtime.Load(path);
   const auto memory = [](const base::Status& status) {
-    return Failed("the model does not fit the probe's memory (inference.probe_memory_mb): " + status.message());
+    return Failed("the model does not fit the probe's memory (inference.probe_memory_mb): " +
+                  status.message());
   };
-  if (!session.ok()) return RanOutOfMemory(session.status()) ? memory(session.status()) : session.status();
+  if (!session.ok())
+    return RanOutOfMemory(session.status()) ? memory(session.status()) : session.status();
   const auto response = (*session)->Run(ZeroRequest((*session)->description(), 1));
   if (!response.ok() && RanOutOfMemory(response.status())) return memory(response.status());
   return base::Status::Ok();
@@ -126,7 +152,8 @@ int ProbeMain(int argc, char** argv) {
   if (status.ok()) return kExitFine;
   std::string message = status.message();
   std::ranges::replace(message, '\n', ' ');
-  std::printf("\n%s%s %s\n", std::string(kRefusedLine).c_str(), status.reason().c_str(), message.c_str());
+  std::printf("\n%s%s %s\n", std::string(kRefusedLine).c_str(), status.reason().c_str(),
+              message.c_str());
   std::fflush(stdout);
   return kExitRefused;
 }

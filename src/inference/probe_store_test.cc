@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The probe on real models, and what its parent makes of every way in which it can end.
-#include "inference/probe.h"
-
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -9,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "inference/probe.h"
 #include "inference/testing.h"
 
 namespace slipway::inference {
@@ -27,7 +26,8 @@ class Probe : public testing::Test {
 
   // ExecProbe's answer when the binary is this shell script.
   base::Status ProbeBy(const std::string& script) {
-    const std::string path = testing::TempDir() + "probe_script_" + std::to_string(getpid()) + ".sh";
+    const std::string path =
+        testing::TempDir() + "probe_script_" + std::to_string(getpid()) + ".sh";
     std::ofstream(path) << "#!/bin/sh\n" << script << "\n";
     std::filesystem::permissions(path, std::filesystem::perms::owner_all);
     const base::Status status = ExecProbe(settings_, path)({"m/1", "onnx", "/models/m.onnx", {}});
@@ -38,13 +38,17 @@ class Probe : public testing::Test {
   PoolSettings settings_;
 };
 
-TEST_F(Probe, PassesAGoodModel) { EXPECT_EXIT(RunProbeMain(TestModel("linear"), "4096"), testing::ExitedWithCode(0), ""); }
+TEST_F(Probe, PassesAGoodModel) {
+  EXPECT_EXIT(RunProbeMain(TestModel("linear"), "4096"), testing::ExitedWithCode(0), "");
+}
 
 TEST_F(Probe, PassesAModelThatMerelyRefusesZeros) {
   EXPECT_EXIT(RunProbeMain(TestModel("fixed_batch"), "4096"), testing::ExitedWithCode(0), "");
 }
 
-TEST_F(Probe, RefusesWhatIsNoModel) { EXPECT_EXIT(RunProbeMain(TestModel("broken"), "4096"), testing::ExitedWithCode(3), ""); }
+TEST_F(Probe, RefusesWhatIsNoModel) {
+  EXPECT_EXIT(RunProbeMain(TestModel("broken"), "4096"), testing::ExitedWithCode(3), "");
+}
 
 TEST_F(Probe, RefusesAModelThatFillsTheMemory) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -84,11 +88,13 @@ TEST_F(Probe, AHangIsARefusalThatNamesTheSetting) {
   settings_.probe_timeout_s = 1;
   const base::Status status = ProbeBy("exec sleep 1000");
   EXPECT_EQ(status.reason(), "probe_failed");
-  EXPECT_NE(status.message().find("inference.probe_timeout_s"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("inference.probe_timeout_s"), std::string::npos)
+      << status.message();
 }
 
 TEST_F(Probe, ItsReasonIsPassedOn) {
-  const base::Status status = ProbeBy("echo noise; echo 'slipway-probe: bad_model it is a picture'; echo more; exit 3");
+  const base::Status status =
+      ProbeBy("echo noise; echo 'slipway-probe: bad_model it is a picture'; echo more; exit 3");
   EXPECT_EQ(status.code(), base::Code::kInvalidArgument);
   EXPECT_EQ(status.field(), "model");
   EXPECT_EQ(status.reason(), "bad_model");

@@ -29,21 +29,24 @@ bool ShapeFits(const TensorSpec& spec, const Shape& shape) {
 base::Status CheckInput(const TensorSpec& spec, const Tensor& tensor, size_t index) {
   if (tensor.type() != spec.type) {
     return base::InvalidArgument(Place(index, ".datatype"),
-                                 "input '" + spec.name + "' is " + std::string(DataTypeName(spec.type)) + ", got " +
+                                 "input '" + spec.name + "' is " +
+                                     std::string(DataTypeName(spec.type)) + ", got " +
                                      std::string(DataTypeName(tensor.type())),
                                  "wrong_datatype");
   }
   if (!ShapeFits(spec, tensor.shape())) {
-    return base::InvalidArgument(
-        Place(index, ".shape"),
-        "input '" + spec.name + "' has shape " + FormatShape(spec.shape) + ", got " + FormatShape(tensor.shape()),
-        "wrong_shape");
+    return base::InvalidArgument(Place(index, ".shape"),
+                                 "input '" + spec.name + "' has shape " + FormatShape(spec.shape) +
+                                     ", got " + FormatShape(tensor.shape()),
+                                 "wrong_shape");
   }
   if (tensor.type() == DataType::kBool) {
     // Another value in a C++ bool is undefined behaviour inside the runtime.
     const auto bytes = tensor.bytes();
-    if (std::any_of(bytes.begin(), bytes.end(), [](std::byte value) { return value > std::byte{1}; })) {
-      return base::InvalidArgument(Place(index, ".data"), "input '" + spec.name + "' is BOOL: its bytes are 0 or 1",
+    if (std::any_of(bytes.begin(), bytes.end(),
+                    [](std::byte value) { return value > std::byte{1}; })) {
+      return base::InvalidArgument(Place(index, ".data"),
+                                   "input '" + spec.name + "' is BOOL: its bytes are 0 or 1",
                                    "wrong_data");
     }
   }
@@ -54,16 +57,20 @@ base::Status CheckInput(const TensorSpec& spec, const Tensor& tensor, size_t ind
 size_t FindInput(const ModelDescription& description, const std::string& name, size_t guess) {
   const auto& inputs = description.inputs;
   if (guess < inputs.size() && inputs[guess].name == name) return guess;
-  const auto found = std::find_if(inputs.begin(), inputs.end(), [&](const TensorSpec& spec) { return spec.name == name; });
+  const auto found = std::find_if(inputs.begin(), inputs.end(),
+                                  [&](const TensorSpec& spec) { return spec.name == name; });
   return static_cast<size_t>(found - inputs.begin());
 }
 
 base::Status CheckNoneMissing(const ModelDescription& description, const Request& request) {
   for (const TensorSpec& spec : description.inputs) {
-    const bool given = std::any_of(request.inputs.begin(), request.inputs.end(),
-                                   [&](const NamedTensor& input) { return input.name == spec.name; });
+    const bool given =
+        std::any_of(request.inputs.begin(), request.inputs.end(),
+                    [&](const NamedTensor& input) { return input.name == spec.name; });
     if (!given) {
-      return base::InvalidArgument("inputs", "input '" + spec.name + "' " + FormatSpec(spec) + " is missing", "missing_input");
+      return base::InvalidArgument("inputs",
+                                   "input '" + spec.name + "' " + FormatSpec(spec) + " is missing",
+                                   "missing_input");
     }
   }
   return base::Status::Ok();
@@ -81,7 +88,8 @@ std::string FormatShape(const Shape& shape) {
 }
 
 std::string FormatSpec(const TensorSpec& spec) {
-  return std::string(DataTypeName(spec.type)) + " " + (spec.any_rank ? "of any shape" : FormatShape(spec.shape));
+  return std::string(DataTypeName(spec.type)) + " " +
+         (spec.any_rank ? "of any shape" : FormatShape(spec.shape));
 }
 
 base::Status CheckRequest(const ModelDescription& description, const Request& request) {
@@ -90,26 +98,33 @@ base::Status CheckRequest(const ModelDescription& description, const Request& re
     const NamedTensor& input = request.inputs[i];
     const size_t place = FindInput(description, input.name, i);
     if (place == description.inputs.size()) {
-      return base::InvalidArgument(Place(i, ".name"),
-                                   "the model has no input '" + input.name + "'; it takes " + InputNames(description),
-                                   "unknown_input");
+      return base::InvalidArgument(
+          Place(i, ".name"),
+          "the model has no input '" + input.name + "'; it takes " + InputNames(description),
+          "unknown_input");
     }
     in_order = in_order && place == i;
     for (size_t j = 0; !in_order && j < i; ++j) {
       if (request.inputs[j].name == input.name) {
-        return base::InvalidArgument(Place(i, ".name"), "input '" + input.name + "' is given twice", "duplicate_input");
+        return base::InvalidArgument(Place(i, ".name"), "input '" + input.name + "' is given twice",
+                                     "duplicate_input");
       }
     }
     TRY(CheckInput(description.inputs[place], input.tensor, i));
   }
-  if (request.inputs.size() != description.inputs.size()) TRY(CheckNoneMissing(description, request));
+  if (request.inputs.size() != description.inputs.size())
+    TRY(CheckNoneMissing(description, request));
   for (size_t i = 0; i < request.outputs.size(); ++i) {
     const auto& outputs = description.outputs;
-    if (std::none_of(outputs.begin(), outputs.end(), [&](const TensorSpec& spec) { return spec.name == request.outputs[i]; })) {
+    if (std::none_of(outputs.begin(), outputs.end(),
+                     [&](const TensorSpec& spec) { return spec.name == request.outputs[i]; })) {
       std::string names;
-      for (const TensorSpec& spec : outputs) names += (names.empty() ? "'" : ", '") + spec.name + "'";
-      return base::InvalidArgument("outputs[" + std::to_string(i) + "]",
-                                   "the model has no output '" + request.outputs[i] + "'; it gives " + names, "unknown_output");
+      for (const TensorSpec& spec : outputs)
+        names += (names.empty() ? "'" : ", '") + spec.name + "'";
+      return base::InvalidArgument(
+          "outputs[" + std::to_string(i) + "]",
+          "the model has no output '" + request.outputs[i] + "'; it gives " + names,
+          "unknown_output");
     }
   }
   return base::Status::Ok();

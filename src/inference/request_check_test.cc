@@ -33,7 +33,8 @@ TEST(CheckRequest, NamesTheMissingInputAndItsForm) {
 }
 
 TEST(CheckRequest, SaysWhatShapeWasExpected) {
-  const base::Status status = CheckRequest(TwoInputs(), {{{"a", Tensor::Of<float>({1, 3}, {1, 2, 3})}, B()}, {}});
+  const base::Status status =
+      CheckRequest(TwoInputs(), {{{"a", Tensor::Of<float>({1, 3}, {1, 2, 3})}, B()}, {}});
   EXPECT_EQ(status.field(), "inputs[0].shape");
   EXPECT_EQ(status.message(), "input 'a' has shape [-1, 2], got [1, 3]");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A prediction's data: what the wire decodes into, the batcher stacks and splits, and the runtime reads without a copy.
+// A prediction's data: what the wire decodes into, the batcher stacks and splits, and the runtime
+// reads without a copy.
 #include "inference/tensor.h"
 
 #include <algorithm>
@@ -46,7 +47,8 @@ double WidenFp16(uint16_t bits) {
   const int exponent = (bits >> 10) & 0x1f;
   const int fraction = bits & 0x3ff;
   if (exponent == 0x1f) {
-    return fraction != 0 ? std::numeric_limits<double>::quiet_NaN() : sign * std::numeric_limits<double>::infinity();
+    return fraction != 0 ? std::numeric_limits<double>::quiet_NaN()
+                         : sign * std::numeric_limits<double>::infinity();
   }
   const int scale = exponent == 0 ? -24 : exponent - 25;
   const double significand = exponent == 0 ? fraction : fraction + 1024;
@@ -59,6 +61,26 @@ T ReadAt(std::span<const std::byte> bytes, int64_t index) {
   std::memcpy(&value, bytes.data() + static_cast<size_t>(index) * sizeof(T), sizeof(T));
   return value;
 }
+
+template <typename T>
+double NumberOf(std::span<const std::byte> bytes, int64_t index) {
+  return static_cast<double>(ReadAt<T>(bytes, index));
+}
+double BoolOf(std::span<const std::byte> bytes, int64_t index) {
+  return ReadAt<uint8_t>(bytes, index) != 0 ? 1 : 0;
+}
+double HalfOf(std::span<const std::byte> bytes, int64_t index) {
+  return WidenFp16(ReadAt<uint16_t>(bytes, index));
+}
+double BrainOf(std::span<const std::byte> bytes, int64_t index) {
+  return WidenBf16(ReadAt<uint16_t>(bytes, index));
+}
+
+// In the order of DataType, less the strings.
+constexpr std::array<double (*)(std::span<const std::byte>, int64_t), 13> kReaders = {
+    BoolOf,           NumberOf<uint8_t>, NumberOf<uint16_t>, NumberOf<uint32_t>, NumberOf<uint64_t>,
+    NumberOf<int8_t>, NumberOf<int16_t>, NumberOf<int32_t>,  NumberOf<int64_t>,  HalfOf,
+    BrainOf,          NumberOf<float>,   NumberOf<double>};
 
 bool SameInnerShape(const Shape& a, const Shape& b) {
   return a.size() == b.size() && !a.empty() && std::equal(a.begin() + 1, a.end(), b.begin() + 1);
@@ -74,8 +96,9 @@ base::Result<DataType> ParseDataType(std::string_view name) {
   }
   std::string known;
   for (const TypeRow& row : kTypes) known += (known.empty() ? "" : ", ") + std::string(row.name);
-  return base::InvalidArgument("datatype", "unknown datatype '" + std::string(name) + "'; expected one of " + known,
-                               "unknown_datatype");
+  return base::InvalidArgument(
+      "datatype", "unknown datatype '" + std::string(name) + "'; expected one of " + known,
+      "unknown_datatype");
 }
 
 size_t SizeOf(DataType type) { return kTypes[static_cast<size_t>(type)].size; }
@@ -87,24 +110,28 @@ base::Result<int64_t> ElementCount(const Shape& shape) {
   bool overflow = false;
   for (const int64_t dimension : shape) {
     if (dimension < 0) {
-      return base::InvalidArgument("shape", "negative dimension " + std::to_string(dimension), "bad_shape");
+      return base::InvalidArgument("shape", "negative dimension " + std::to_string(dimension),
+                                   "bad_shape");
     }
     // A zero anywhere makes the count zero, whatever the others are.
     if (dimension == 0) return int64_t{0};
     overflow = overflow || count > kMost / dimension;
     if (!overflow) count *= dimension;
   }
-  if (overflow) return base::InvalidArgument("shape", "more elements than can be counted", "bad_shape");
+  if (overflow)
+    return base::InvalidArgument("shape", "more elements than can be counted", "bad_shape");
   return count;
 }
 
-Tensor::Tensor(DataType type, Shape shape) : type_(type), shape_(std::move(shape)), count_(CheckedCount(shape_)) {
+Tensor::Tensor(DataType type, Shape shape)
+    : type_(type), shape_(std::move(shape)), count_(CheckedCount(shape_)) {
   if (type == DataType::kString) {
     strings_.resize(static_cast<size_t>(count_));
     return;
   }
   const size_t size = static_cast<size_t>(count_) * SizeOf(type);
-  // operator new, because make_shared puts the bytes behind its counters and so does not promise them alignment.
+  // operator new, because make_shared puts the bytes behind its counters and so does not promise
+  // them alignment.
   std::shared_ptr<std::byte[]> bytes(new std::byte[size]());
   view_ = {bytes.get(), size};
   owner_ = std::move(bytes);
@@ -121,13 +148,15 @@ Tensor Tensor::Strings(Shape shape, std::vector<std::string> values) {
   return tensor;
 }
 
-Tensor Tensor::Borrow(DataType type, Shape shape, std::span<const std::byte> bytes, std::shared_ptr<const void> owner) {
+Tensor Tensor::Borrow(DataType type, Shape shape, std::span<const std::byte> bytes,
+                      std::shared_ptr<const void> owner) {
   Tensor tensor;
   tensor.type_ = type;
   tensor.shape_ = std::move(shape);
   tensor.count_ = CheckedCount(tensor.shape_);
   CHECK(type != DataType::kString, "strings are not borrowed");
-  CHECK(bytes.size() == static_cast<size_t>(tensor.count_) * SizeOf(type), "bytes do not fit the shape");
+  CHECK(bytes.size() == static_cast<size_t>(tensor.count_) * SizeOf(type),
+        "bytes do not fit the shape");
   tensor.view_ = bytes;
   tensor.owner_ = std::move(owner);
   return tensor;
@@ -147,7 +176,8 @@ base::Result<Tensor> Tensor::Reshape(Shape shape) const {
   const int64_t count = TRY(ElementCount(shape));
   if (count != count_) {
     return base::InvalidArgument("shape",
-                                 "a shape of " + std::to_string(count) + " elements for a tensor of " + std::to_string(count_),
+                                 "a shape of " + std::to_string(count) +
+                                     " elements for a tensor of " + std::to_string(count_),
                                  "bad_shape");
   }
   Tensor tensor = *this;
@@ -157,23 +187,8 @@ base::Result<Tensor> Tensor::Reshape(Shape shape) const {
 
 double Tensor::NumberAt(int64_t index) const {
   CHECK(index >= 0 && index < count_, "tensor index out of range");
-  switch (type_) {
-    case DataType::kBool: return ReadAt<uint8_t>(view_, index) != 0 ? 1.0 : 0.0;
-    case DataType::kUint8: return ReadAt<uint8_t>(view_, index);
-    case DataType::kUint16: return ReadAt<uint16_t>(view_, index);
-    case DataType::kUint32: return ReadAt<uint32_t>(view_, index);
-    case DataType::kUint64: return static_cast<double>(ReadAt<uint64_t>(view_, index));
-    case DataType::kInt8: return ReadAt<int8_t>(view_, index);
-    case DataType::kInt16: return ReadAt<int16_t>(view_, index);
-    case DataType::kInt32: return ReadAt<int32_t>(view_, index);
-    case DataType::kInt64: return static_cast<double>(ReadAt<int64_t>(view_, index));
-    case DataType::kFp16: return WidenFp16(ReadAt<uint16_t>(view_, index));
-    case DataType::kBf16: return WidenBf16(ReadAt<uint16_t>(view_, index));
-    case DataType::kFp32: return ReadAt<float>(view_, index);
-    case DataType::kFp64: return ReadAt<double>(view_, index);
-    case DataType::kString: break;
-  }
-  CHECK(false, "a string tensor has no numbers");
+  CHECK(type_ != DataType::kString, "a string tensor has no numbers");
+  return kReaders[static_cast<size_t>(type_)](view_, index);
 }
 
 Tensor Tensor::Slice(int64_t begin, int64_t end) const {
@@ -189,7 +204,8 @@ Tensor Tensor::Slice(int64_t begin, int64_t end) const {
     return part;
   }
   const size_t row_bytes = static_cast<size_t>(row) * SizeOf(type_);
-  part.view_ = view_.subspan(static_cast<size_t>(begin) * row_bytes, static_cast<size_t>(end - begin) * row_bytes);
+  part.view_ = view_.subspan(static_cast<size_t>(begin) * row_bytes,
+                             static_cast<size_t>(end - begin) * row_bytes);
   part.owner_ = owner_;
   return part;
 }
@@ -209,7 +225,8 @@ base::Result<Tensor> Concatenate(std::span<const Tensor* const> parts) {
   int64_t rows = 0;
   for (const Tensor* part : parts) {
     if (part->type() != first.type() || !SameInnerShape(part->shape(), first.shape())) {
-      return base::InvalidArgument("", "tensors of other types or inner shapes cannot be stacked", "shapes_differ");
+      return base::InvalidArgument("", "tensors of other types or inner shapes cannot be stacked",
+                                   "shapes_differ");
     }
     rows += part->rows();
   }
@@ -218,7 +235,8 @@ base::Result<Tensor> Concatenate(std::span<const Tensor* const> parts) {
   if (first.type() == DataType::kString) {
     std::vector<std::string> strings;
     strings.reserve(static_cast<size_t>(rows));
-    for (const Tensor* part : parts) strings.insert(strings.end(), part->strings().begin(), part->strings().end());
+    for (const Tensor* part : parts)
+      strings.insert(strings.end(), part->strings().begin(), part->strings().end());
     return Tensor::Strings(std::move(shape), std::move(strings));
   }
   Tensor whole(first.type(), std::move(shape));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensor: typed, shaped, row-major, little-endian. Either borrows bytes kept alive by `owner` (a request body, a gRPC message) or
-// owns them. Strings are kept apart. Value: a tensor, or a sequence or map of values (ONNX-ML outputs such as ZipMap's).
+// Tensor: typed, shaped, row-major, little-endian. Either borrows bytes kept alive by `owner` (a
+// request body, a gRPC message) or owns them. Strings are kept apart. Value: a tensor, or a
+// sequence or map of values (ONNX-ML outputs such as ZipMap's).
 #pragma once
 
 #include <cstddef>
@@ -20,26 +21,42 @@ namespace slipway::inference {
 
 // Open Inference Protocol's spelling by DataTypeName: BOOL, UINT8 ... FP64, BYTES (strings).
 enum class DataType : uint8_t {
-  kBool, kUint8, kUint16, kUint32, kUint64, kInt8, kInt16, kInt32, kInt64, kFp16, kBf16, kFp32, kFp64, kString,
+  kBool,
+  kUint8,
+  kUint16,
+  kUint32,
+  kUint64,
+  kInt8,
+  kInt16,
+  kInt32,
+  kInt64,
+  kFp16,
+  kBf16,
+  kFp32,
+  kFp64,
+  kString,
 };
 std::string_view DataTypeName(DataType type);
-base::Result<DataType> ParseDataType(std::string_view name);  // kInvalidArgument naming the known ones
-size_t SizeOf(DataType type);                                 // bytes an element; 0 for strings
+base::Result<DataType> ParseDataType(
+    std::string_view name);    // kInvalidArgument naming the known ones
+size_t SizeOf(DataType type);  // bytes an element; 0 for strings
 
 using Shape = std::vector<int64_t>;  // -1: any size (in descriptions only)
 // Elements; kInvalidArgument on a negative dimension or overflow.
 base::Result<int64_t> ElementCount(const Shape& shape);
 
-// A value type: a copy shares the bytes, mutable_bytes() gives a tensor bytes of its own first when they are shared or borrowed.
+// A value type: a copy shares the bytes, mutable_bytes() gives a tensor bytes of its own first when
+// they are shared or borrowed.
 class Tensor {
  public:
   Tensor() = default;  // FP32 [0]
   // Zeroed (or empty strings), owned. The shape must be valid (ElementCount).
   Tensor(DataType type, Shape shape);
   static Tensor Strings(Shape shape, std::vector<std::string> values);
-  // `bytes` must stay valid as long as `owner` lives; alignment is the caller's (copy when it does not fit).
-  // `bytes` is exactly ElementCount * SizeOf long; not for strings.
-  static Tensor Borrow(DataType type, Shape shape, std::span<const std::byte> bytes, std::shared_ptr<const void> owner);
+  // `bytes` must stay valid as long as `owner` lives; alignment is the caller's (copy when it does
+  // not fit). `bytes` is exactly ElementCount * SizeOf long; not for strings.
+  static Tensor Borrow(DataType type, Shape shape, std::span<const std::byte> bytes,
+                       std::shared_ptr<const void> owner);
   // T: bool, an integer, float, double or std::string; `values` has ElementCount(shape) elements.
   template <typename T>
   static Tensor Of(Shape shape, const std::vector<T>& values);
@@ -88,8 +105,10 @@ constexpr DataType DataTypeOf() {
     return DataType::kString;
   } else {
     static_assert(std::is_integral_v<T>);
-    constexpr DataType kSigned[] = {DataType::kInt8, DataType::kInt16, DataType::kInt32, DataType::kInt64};
-    constexpr DataType kUnsigned[] = {DataType::kUint8, DataType::kUint16, DataType::kUint32, DataType::kUint64};
+    constexpr DataType kSigned[] = {DataType::kInt8, DataType::kInt16, DataType::kInt32,
+                                    DataType::kInt64};
+    constexpr DataType kUnsigned[] = {DataType::kUint8, DataType::kUint16, DataType::kUint32,
+                                      DataType::kUint64};
     constexpr size_t log2 = sizeof(T) == 1 ? 0 : sizeof(T) == 2 ? 1 : sizeof(T) == 4 ? 2 : 3;
     return std::is_signed_v<T> ? kSigned[log2] : kUnsigned[log2];
   }
@@ -101,15 +120,16 @@ Tensor Tensor::Of(Shape shape, const std::vector<T>& values) {
     return Strings(std::move(shape), values);
   } else {
     Tensor tensor(DataTypeOf<T>(), std::move(shape));
-    CHECK(static_cast<size_t>(tensor.element_count()) == values.size(), "tensor values do not fit its shape");
+    CHECK(static_cast<size_t>(tensor.element_count()) == values.size(),
+          "tensor values do not fit its shape");
     T* out = reinterpret_cast<T*>(tensor.mutable_bytes().data());
     for (size_t i = 0; i < values.size(); ++i) out[i] = values[i];
     return tensor;
   }
 }
 
-// Stacks along the first dimension; at least one part, all of one type and inner shape, else kInvalidArgument
-// (reason "shapes_differ"). A single part is returned as it is, without a copy.
+// Stacks along the first dimension; at least one part, all of one type and inner shape, else
+// kInvalidArgument (reason "shapes_differ"). A single part is returned as it is, without a copy.
 base::Result<Tensor> Concatenate(std::span<const Tensor> parts);
 base::Result<Tensor> Concatenate(std::span<const Tensor* const> parts);
 
@@ -129,7 +149,8 @@ struct Value {
 struct NamedTensor {
   std::string name;
   Tensor tensor;
-  // For an output that was maps in the model (a classifier's ZipMap): what the columns of `tensor` mean, INT64 or BYTES [C].
+  // For an output that was maps in the model (a classifier's ZipMap): what the columns of `tensor`
+  // mean, INT64 or BYTES [C].
   std::shared_ptr<const Tensor> labels = nullptr;
 };
 
@@ -137,7 +158,7 @@ struct NamedTensor {
 struct TensorSpec {
   std::string name;
   DataType type = DataType::kFp32;
-  Shape shape;  // -1: any
+  Shape shape;            // -1: any
   bool any_rank = false;  // the model does not say its rank; `shape` is empty then
 };
 

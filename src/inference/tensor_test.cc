@@ -92,7 +92,7 @@ TEST(Tensor, HalfTypesAreWidened) {
   };
   EXPECT_EQ(half(0x3c00), 1.0);
   EXPECT_EQ(half(0xc000), -2.0);
-  EXPECT_EQ(half(0x7bff), 65504.0);           // the largest
+  EXPECT_EQ(half(0x7bff), 65504.0);             // the largest
   EXPECT_EQ(half(0x0001), std::ldexp(1, -24));  // the smallest subnormal
   EXPECT_EQ(half(0x0400), std::ldexp(1, -14));  // the smallest normal
   EXPECT_EQ(half(0xfc00), -std::numeric_limits<double>::infinity());
@@ -113,8 +113,8 @@ TEST(Tensor, NumbersOfEveryTypeReadAsDouble) {
 }
 
 TEST(Tensor, StacksRows) {
-  const Tensor parts[] = {Tensor::Of<float>({1, 2}, {1, 2}), Tensor::Of<float>({2, 2}, {3, 4, 5, 6}),
-                          Tensor(DataType::kFp32, {0, 2})};
+  const Tensor parts[] = {Tensor::Of<float>({1, 2}, {1, 2}),
+                          Tensor::Of<float>({2, 2}, {3, 4, 5, 6}), Tensor(DataType::kFp32, {0, 2})};
   auto whole = Concatenate(parts);
   ASSERT_TRUE(whole.ok());
   EXPECT_EQ(whole->shape(), (Shape{3, 2}));

@@ -4,10 +4,13 @@
 
 namespace slipway::inference {
 
-std::string TestModel(const std::string& name) { return std::string(SLIPWAY_TEST_MODELS) + "/" + name + ".onnx"; }
+std::string TestModel(const std::string& name) {
+  return std::string(SLIPWAY_TEST_MODELS) + "/" + name + ".onnx";
+}
 
 Request IdentityRequest() {
-  const std::vector<std::string> strings = {"", std::string("a\0b", 3), "gr\xc3\xbc\xc3\x9f", "last"};
+  const std::vector<std::string> strings = {"", std::string("a\0b", 3), "gr\xc3\xbc\xc3\x9f",
+                                            "last"};
   Tensor fp16(DataType::kFp16, {2, 2});
   Tensor bf16(DataType::kBf16, {2, 2});
   for (size_t i = 0; i < 8; ++i) {
@@ -22,7 +25,8 @@ Request IdentityRequest() {
            {"int8", Tensor::Of<int8_t>({2, 2}, {-128, -1, 0, 127})},
            {"int16", Tensor::Of<int16_t>({2, 2}, {-32768, -1, 0, 32767})},
            {"int32", Tensor::Of<int32_t>({2, 2}, {-2147483647, -1, 0, 2147483647})},
-           {"int64", Tensor::Of<int64_t>({2, 2}, {-9223372036854775807LL, -1, 0, 9223372036854775807LL})},
+           {"int64",
+            Tensor::Of<int64_t>({2, 2}, {-9223372036854775807LL, -1, 0, 9223372036854775807LL})},
            {"fp16", fp16},
            {"bf16", bf16},
            {"fp32", Tensor::Of<float>({2, 2}, {-1.5F, 0, 1e-30F, 1e30F})},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests of this room and of those above: the tiny models, and a runtime whose sessions do what a test says.
+// For tests of this room and of those above: the tiny models, and a runtime whose sessions do what
+// a test says.
 #pragma once
 
 #include <atomic>
@@ -21,7 +22,8 @@ Request IdentityRequest();
 class FakeSession final : public Session {
  public:
   using Body = std::function<base::Result<Response>(const Request&)>;
-  FakeSession(ModelDescription description, Body body) : description_(std::move(description)), body_(std::move(body)) {}
+  FakeSession(ModelDescription description, Body body)
+      : description_(std::move(description)), body_(std::move(body)) {}
   const ModelDescription& description() const override { return description_; }
   base::Result<Response> Run(const Request& request) override { return body_(request); }
 
@@ -37,7 +39,9 @@ class FakeRuntime final : public Runtime {
   explicit FakeRuntime(Open open) : open_(std::move(open)) {}
   std::string_view name() const override { return "fake"; }
   std::string Version() const override { return "1"; }
-  base::Result<std::unique_ptr<Session>> Load(const std::string& path) override { return open_(path); }
+  base::Result<std::unique_ptr<Session>> Load(const std::string& path) override {
+    return open_(path);
+  }
 
  private:
   Open open_;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A prediction, on its way out: a classifier's sequence of maps becomes one table with labelled columns.
+// A prediction, on its way out: a classifier's sequence of maps becomes one table with labelled
+// columns.
 #include "inference/values.h"
 
 #include <algorithm>
@@ -10,7 +11,8 @@ namespace slipway::inference {
 namespace {
 
 base::Status Ragged(const std::string& why) {
-  return {base::Code::kUnimplemented, "ragged_output", "the output cannot be given as one tensor: " + why};
+  return {base::Code::kUnimplemented, "ragged_output",
+          "the output cannot be given as one tensor: " + why};
 }
 
 bool SameElements(const Tensor& a, const Tensor& b) {
@@ -20,7 +22,8 @@ bool SameElements(const Tensor& a, const Tensor& b) {
 }
 
 bool SameKey(const Tensor& a, int64_t i, const Tensor& b, int64_t j) {
-  if (a.type() == DataType::kString) return a.strings()[static_cast<size_t>(i)] == b.strings()[static_cast<size_t>(j)];
+  if (a.type() == DataType::kString)
+    return a.strings()[static_cast<size_t>(i)] == b.strings()[static_cast<size_t>(j)];
   return a.As<int64_t>()[static_cast<size_t>(i)] == b.As<int64_t>()[static_cast<size_t>(j)];
 }
 
@@ -28,7 +31,8 @@ bool SameKey(const Tensor& a, int64_t i, const Tensor& b, int64_t j) {
 base::Result<Tensor> RowInOrder(const Tensor& keys, const Map& map) {
   const int64_t columns = keys.element_count();
   if (SameElements(keys, map.keys)) return map.values.Reshape({1, columns});
-  if (map.keys.type() != keys.type() || map.keys.element_count() != columns) return Ragged("its maps have different keys");
+  if (map.keys.type() != keys.type() || map.keys.element_count() != columns)
+    return Ragged("its maps have different keys");
   std::vector<Tensor> cells;
   const Tensor flat = TRY(map.values.Reshape({columns}));
   for (int64_t i = 0; i < columns; ++i) {
@@ -73,7 +77,8 @@ base::Result<FlatValue> FlattenTensors(const std::vector<Value>& items) {
 }  // namespace
 
 base::Result<FlatValue> Flatten(Value value) {
-  if (auto* tensor = std::get_if<Tensor>(&value.content)) return FlatValue{std::move(*tensor), nullptr};
+  if (auto* tensor = std::get_if<Tensor>(&value.content))
+    return FlatValue{std::move(*tensor), nullptr};
   if (auto* map = std::get_if<Map>(&value.content)) {
     Tensor values = TRY(map->values.Reshape({map->keys.element_count()}));
     return FlatValue{std::move(values), std::make_shared<Tensor>(std::move(map->keys))};

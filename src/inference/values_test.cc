@@ -37,7 +37,8 @@ TEST(Values, IntegerKeysAreKept) {
 }
 
 TEST(Values, EqualTensorsAreStacked) {
-  auto flat = Flatten({Sequence{{{Tensor::Of<float>({2}, {1, 2})}, {Tensor::Of<float>({2}, {3, 4})}}}});
+  auto flat =
+      Flatten({Sequence{{{Tensor::Of<float>({2}, {1, 2})}, {Tensor::Of<float>({2}, {3, 4})}}}});
   ASSERT_TRUE(flat.ok());
   EXPECT_EQ(flat->tensor.shape(), (Shape{2, 2}));
   EXPECT_EQ(flat->tensor.NumberAt(3), 4);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loading a version: before ONNX Runtime sees a model file, its references to other files are followed and checked.
+// Loading a version: before ONNX Runtime sees a model file, its references to other files are
+// followed and checked.
 #include "inference/onnx/external_data.h"
 
 #include <fcntl.h>
@@ -21,7 +22,17 @@ constexpr int kMostDepth = 64;             // of nested messages: a subgraph cos
 constexpr int64_t kMostBytes = 1LL << 31;  // what protobuf can hold
 constexpr size_t kMostLocations = 1'000'000;
 
-enum class Message { kModel, kTraining, kGraph, kNode, kAttribute, kFunction, kSparse, kTensor, kEntry };
+enum class Message {
+  kModel,
+  kTraining,
+  kGraph,
+  kNode,
+  kAttribute,
+  kFunction,
+  kSparse,
+  kTensor,
+  kEntry
+};
 
 struct Field {
   Message parent;
@@ -30,16 +41,16 @@ struct Field {
 };
 // The fields of onnx.proto3 on the way to TensorProto.external_data.
 constexpr Field kFields[] = {
-    {Message::kModel, 7, Message::kGraph},      {Message::kModel, 20, Message::kTraining},
-    {Message::kModel, 25, Message::kFunction},  {Message::kTraining, 1, Message::kGraph},
-    {Message::kTraining, 2, Message::kGraph},   {Message::kGraph, 1, Message::kNode},
-    {Message::kGraph, 5, Message::kTensor},     {Message::kGraph, 15, Message::kSparse},
-    {Message::kNode, 5, Message::kAttribute},   {Message::kAttribute, 5, Message::kTensor},
-    {Message::kAttribute, 6, Message::kGraph},  {Message::kAttribute, 10, Message::kTensor},
-    {Message::kAttribute, 11, Message::kGraph}, {Message::kAttribute, 22, Message::kSparse},
-    {Message::kAttribute, 23, Message::kSparse}, {Message::kFunction, 7, Message::kNode},
+    {Message::kModel, 7, Message::kGraph},         {Message::kModel, 20, Message::kTraining},
+    {Message::kModel, 25, Message::kFunction},     {Message::kTraining, 1, Message::kGraph},
+    {Message::kTraining, 2, Message::kGraph},      {Message::kGraph, 1, Message::kNode},
+    {Message::kGraph, 5, Message::kTensor},        {Message::kGraph, 15, Message::kSparse},
+    {Message::kNode, 5, Message::kAttribute},      {Message::kAttribute, 5, Message::kTensor},
+    {Message::kAttribute, 6, Message::kGraph},     {Message::kAttribute, 10, Message::kTensor},
+    {Message::kAttribute, 11, Message::kGraph},    {Message::kAttribute, 22, Message::kSparse},
+    {Message::kAttribute, 23, Message::kSparse},   {Message::kFunction, 7, Message::kNode},
     {Message::kFunction, 11, Message::kAttribute}, {Message::kSparse, 1, Message::kTensor},
-    {Message::kSparse, 2, Message::kTensor},    {Message::kTensor, 13, Message::kEntry},
+    {Message::kSparse, 2, Message::kTensor},       {Message::kTensor, 13, Message::kEntry},
 };
 
 base::Status NotOnnx(const std::string& why) {
@@ -66,11 +77,16 @@ class Reader {
   // The payload of a field; empty for numbers, which nothing here needs.
   std::optional<std::string_view> Payload(uint64_t wire_type) {
     switch (wire_type) {
-      case 0: return Varint() ? std::optional<std::string_view>("") : std::nullopt;
-      case 1: return Skip(8) ? std::optional<std::string_view>("") : std::nullopt;
-      case 5: return Skip(4) ? std::optional<std::string_view>("") : std::nullopt;
-      case 2: break;
-      default: return std::nullopt;
+      case 0:
+        return Varint() ? std::optional<std::string_view>("") : std::nullopt;
+      case 1:
+        return Skip(8) ? std::optional<std::string_view>("") : std::nullopt;
+      case 5:
+        return Skip(4) ? std::optional<std::string_view>("") : std::nullopt;
+      case 2:
+        break;
+      default:
+        return std::nullopt;
     }
     const auto size = Varint();
     if (!size || *size > bytes_.size()) return std::nullopt;
@@ -151,10 +167,12 @@ class Mapping {
 };
 
 base::Result<std::vector<std::string>> LocationsOfFile(const base::FileHandle& file) {
-  struct stat status {};
-  if (fstat(file.fd(), &status) != 0 || !S_ISREG(status.st_mode)) return NotOnnx("it is not a file");
+  struct stat status{};
+  if (fstat(file.fd(), &status) != 0 || !S_ISREG(status.st_mode))
+    return NotOnnx("it is not a file");
   if (status.st_size == 0) return NotOnnx("the file is empty");
-  if (status.st_size > kMostBytes) return NotOnnx("larger than 2 GiB (weights go into external data)");
+  if (status.st_size > kMostBytes)
+    return NotOnnx("larger than 2 GiB (weights go into external data)");
   const auto size = static_cast<size_t>(status.st_size);
   void* data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd(), 0);
   if (data == MAP_FAILED) return base::FromErrno(errno, "map the model file");
@@ -167,7 +185,8 @@ base::Result<std::vector<std::string>> LocationsOfFile(const base::FileHandle& f
 base::Result<std::vector<std::string>> ExternalDataLocations(std::span<const std::byte> model) {
   Walk walk;
   const std::string_view bytes(reinterpret_cast<const char*>(model.data()), model.size());
-  if (!walk.Read(Message::kModel, bytes, 0)) return NotOnnx("the file is damaged or of another format");
+  if (!walk.Read(Message::kModel, bytes, 0))
+    return NotOnnx("the file is damaged or of another format");
   if (!walk.saw_graph()) return NotOnnx("it has no graph");
   return std::move(walk.locations());
 }
@@ -187,8 +206,9 @@ base::Status CheckExternalData(const std::string& model_path) {
     if (!marker && weights.status().code() == base::Code::kNotFound) {
       return NotOnnx("its external data '" + location + "' is missing");
     }
-    return base::InvalidArgument("model", "external data '" + location + "' is not a file below the model's folder",
-                                 "external_data_escapes");
+    return base::InvalidArgument(
+        "model", "external data '" + location + "' is not a file below the model's folder",
+        "external_data_escapes");
   }
   return base::Status::Ok();
 }

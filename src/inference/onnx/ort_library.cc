@@ -14,8 +14,10 @@
 namespace slipway::inference::onnx {
 namespace {
 
-void LogLine(void*, int severity, const char* category, const char*, const char* location, const char* message) {
-  base::Log(severity >= kOrtLogError ? base::LogLevel::kError : base::LogLevel::kWarning, "inference", message,
+void LogLine(void*, int severity, const char* category, const char*, const char* location,
+             const char* message) {
+  base::Log(severity >= kOrtLogError ? base::LogLevel::kError : base::LogLevel::kWarning,
+            "inference", message,
             {{"from", "onnxruntime"}, {"category", category}, {"at", location}});
 }
 
@@ -24,9 +26,11 @@ std::vector<std::string> LibrariesIn(const std::filesystem::path& folder) {
   std::vector<std::string> found;
   std::error_code error;
   size_t seen = 0;
-  for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end && seen < kMostFiles; at.increment(error)) {
+  for (std::filesystem::directory_iterator at(folder, error), end;
+       !error && at != end && seen < kMostFiles; at.increment(error)) {
     ++seen;
-    if (at->path().filename().string().starts_with("libonnxruntime.so")) found.push_back(at->path().string());
+    if (at->path().filename().string().starts_with("libonnxruntime.so"))
+      found.push_back(at->path().string());
   }
   std::ranges::sort(found, std::greater<>());
   return found;
@@ -39,9 +43,9 @@ std::string JoinLines(const std::vector<std::string>& lines) {
 }
 
 base::Status Missing(const std::string& tried) {
-  return base::FailedPrecondition("runtime_missing",
-                                  "ONNX Runtime 1.24 or later is needed (libonnxruntime.so); tried: " + tried +
-                                      ". Give its path with the setting onnx.library");
+  return base::FailedPrecondition(
+      "runtime_missing", "ONNX Runtime 1.24 or later is needed (libonnxruntime.so); tried: " +
+                             tried + ". Give its path with the setting onnx.library");
 }
 
 }  // namespace
@@ -61,7 +65,8 @@ std::vector<std::string> OrtLibrary::DefaultPaths() {
 }
 
 base::Result<std::shared_ptr<const OrtLibrary>> OrtLibrary::Open(const std::string& path) {
-  const std::vector<std::string> paths = path.empty() ? DefaultPaths() : std::vector<std::string>{path};
+  const std::vector<std::string> paths =
+      path.empty() ? DefaultPaths() : std::vector<std::string>{path};
   std::vector<std::string> tried;
   void* handle = nullptr;
   std::shared_ptr<OrtLibrary> library(new OrtLibrary());
@@ -81,9 +86,10 @@ base::Result<std::shared_ptr<const OrtLibrary>> OrtLibrary::Open(const std::stri
   library->version_ = get_base()->GetVersionString();
   const void* const* table = get_base()->GetApi(kOrtApiVersion);
   if (table == nullptr) {
-    return base::FailedPrecondition("runtime_too_old", library->path_ + " is ONNX Runtime " + library->version_ +
-                                                           "; 1.24 or later is needed (API version " +
-                                                           std::to_string(kOrtApiVersion) + ")");
+    return base::FailedPrecondition("runtime_too_old",
+                                    library->path_ + " is ONNX Runtime " + library->version_ +
+                                        "; 1.24 or later is needed (API version " +
+                                        std::to_string(kOrtApiVersion) + ")");
   }
   library->api_ = OrtFunctions::From(table);
   TRY(library->Start());
@@ -93,10 +99,12 @@ base::Result<std::shared_ptr<const OrtLibrary>> OrtLibrary::Open(const std::stri
 base::Status OrtLibrary::Start() {
   constexpr const char* kReason = "runtime_missing";
   constexpr auto kCode = base::Code::kFailedPrecondition;
-  TRY(Take(api_.CreateEnvWithCustomLogger(&LogLine, nullptr, kOrtLogWarning, "slipway", &env_), kReason, kCode));
+  TRY(Take(api_.CreateEnvWithCustomLogger(&LogLine, nullptr, kOrtLogWarning, "slipway", &env_),
+           kReason, kCode));
   TRY(Take(api_.DisableTelemetryEvents(env_), kReason, kCode));
   TRY(Take(api_.GetAllocatorWithDefaultOptions(&allocator_), kReason, kCode));
-  TRY(Take(api_.CreateCpuMemoryInfo(kOrtDeviceAllocator, kOrtMemTypeDefault, &cpu_), kReason, kCode));
+  TRY(Take(api_.CreateCpuMemoryInfo(kOrtDeviceAllocator, kOrtMemTypeDefault, &cpu_), kReason,
+           kCode));
   TRY(Take(api_.CreateRunOptions(&run_options_), kReason, kCode));
   // A failed run is a Status already; logging it too would let any caller fill the log.
   return Take(api_.RunOptionsSetRunLogSeverityLevel(run_options_, kOrtLogFatal), kReason, kCode);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// OrtLibrary: the loaded libonnxruntime and what every session shares: environment, allocator, memory info, run options.
-// Immutable after Open, so safe from any thread. The library stays mapped until the process ends.
+// OrtLibrary: the loaded libonnxruntime and what every session shares: environment, allocator,
+// memory info, run options. Immutable after Open, so safe from any thread. The library stays mapped
+// until the process ends.
 #pragma once
 
 #include <memory>
@@ -14,7 +15,8 @@ namespace slipway::inference::onnx {
 
 class OrtLibrary {
  public:
-  // `path` empty: each of DefaultPaths in turn. kFailedPrecondition (reason "runtime_missing" / "runtime_too_old").
+  // `path` empty: each of DefaultPaths in turn. kFailedPrecondition (reason "runtime_missing" /
+  // "runtime_too_old").
   static base::Result<std::shared_ptr<const OrtLibrary>> Open(const std::string& path);
   // Beside the binary, in ../lib of it, then where the build found it.
   static std::vector<std::string> DefaultPaths();
@@ -31,7 +33,8 @@ class OrtLibrary {
   const std::string& path() const { return path_; }
 
   // Takes the status over: Ok for nullptr, else `code` and `reason` with the library's message.
-  base::Status Take(OrtStatus* status, const char* reason, base::Code code = base::Code::kInternal) const;
+  base::Status Take(OrtStatus* status, const char* reason,
+                    base::Code code = base::Code::kInternal) const;
 
  private:
   OrtLibrary() = default;

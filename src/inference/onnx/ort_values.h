@@ -14,7 +14,8 @@ namespace slipway::inference::onnx {
 
 // The ABI's ONNXTensorElementDataType.
 int ToOrtType(DataType type);
-base::Result<DataType> FromOrtType(int element_type);  // kInvalidArgument (reason "bad_model"): complex and 8-bit floats
+base::Result<DataType> FromOrtType(
+    int element_type);  // kInvalidArgument (reason "bad_model"): complex and 8-bit floats
 
 // Owns an OrtValue, or nothing.
 class OrtValueHandle {
@@ -23,7 +24,8 @@ class OrtValueHandle {
   ~OrtValueHandle() {
     if (value_ != nullptr) library_->api().ReleaseValue(value_);
   }
-  OrtValueHandle(OrtValueHandle&& other) noexcept : library_(other.library_), value_(std::exchange(other.value_, nullptr)) {}
+  OrtValueHandle(OrtValueHandle&& other) noexcept
+      : library_(other.library_), value_(std::exchange(other.value_, nullptr)) {}
   OrtValueHandle& operator=(OrtValueHandle&& other) noexcept {
     std::swap(library_, other.library_);
     std::swap(value_, other.value_);
@@ -36,13 +38,16 @@ class OrtValueHandle {
   OrtValue* value_;
 };
 
-// Numbers: the value points into `tensor`, which must outlive it, or into a tensor added to `copies` when its
-// bytes are not aligned for their type. Strings are copied.
-base::Result<OrtValueHandle> ToOrtValue(const OrtLibrary& library, const Tensor& tensor, std::vector<Tensor>& copies);
+// Numbers: the value points into `tensor`, which must outlive it, or into a tensor added to
+// `copies` when its bytes are not aligned for their type. Strings are copied.
+base::Result<OrtValueHandle> ToOrtValue(const OrtLibrary& library, const Tensor& tensor,
+                                        std::vector<Tensor>& copies);
 
-// Takes a value that a run gave. Numbers stay in the runtime's memory, which the tensors keep alive together with `session`
-// (an output may lie among the model's constants). Sequences and maps are read whole.
-base::Result<Value> FromOrtValue(const OrtLibrary& library, OrtValueHandle value, const std::shared_ptr<const void>& session);
+// Takes a value that a run gave. Numbers stay in the runtime's memory, which the tensors keep alive
+// together with `session` (an output may lie among the model's constants). Sequences and maps are
+// read whole.
+base::Result<Value> FromOrtValue(const OrtLibrary& library, OrtValueHandle value,
+                                 const std::shared_ptr<const void>& session);
 // The same when it is known to be a tensor.
 base::Result<Tensor> TensorFromOrtValue(const OrtLibrary& library, OrtValueHandle value,
                                         const std::shared_ptr<const void>& session);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A prediction in a batch: its rows are put together with its neighbours' and taken out of the answer.
+// A prediction in a batch: its rows are put together with its neighbours' and taken out of the
+// answer.
 #include "inference/pool/batch.h"
 
 #include <algorithm>
@@ -46,7 +47,8 @@ Request SliceRows(const Request& request, int64_t begin, int64_t end) {
   Request part;
   part.outputs = request.outputs;
   part.inputs.reserve(request.inputs.size());
-  for (const NamedTensor& input : request.inputs) part.inputs.push_back({input.name, input.tensor.Slice(begin, end)});
+  for (const NamedTensor& input : request.inputs)
+    part.inputs.push_back({input.name, input.tensor.Slice(begin, end)});
   return part;
 }
 
@@ -67,8 +69,9 @@ bool GivesRows(const Response& response, int64_t rows) {
 
 base::Result<Response> Join(std::span<const Response> parts) {
   const auto ragged = [](const std::string& name) {
-    return base::Status(base::Code::kUnimplemented, "ragged_output",
-                        "output '" + name + "' has another shape in each part of the split request");
+    return base::Status(
+        base::Code::kUnimplemented, "ragged_output",
+        "output '" + name + "' has another shape in each part of the split request");
   };
   Response whole;
   for (size_t i = 0; i < parts.front().outputs.size(); ++i) {

@@ -31,7 +31,8 @@ TEST(Batch, OnlyEqualFormsStack) {
   other_width.inputs[0].tensor = Tensor::Of<float>({1, 2}, {1, 2});
   Request other_name = one;
   other_name.inputs[0].name = "z";
-  for (const Request& other : {other_output, other_type, other_width, other_name}) EXPECT_FALSE(CanStack(one, other));
+  for (const Request& other : {other_output, other_type, other_width, other_name})
+    EXPECT_FALSE(CanStack(one, other));
 }
 
 TEST(Batch, RowsMustAgreeAmongTheInputs) {
@@ -47,7 +48,8 @@ TEST(Batch, RowsMustAgreeAmongTheInputs) {
 
 TEST(Batch, PartsJoinInOrderWithTheirLabels) {
   const auto labels = std::make_shared<Tensor>(Tensor::Strings({1}, {"late"}));
-  const Response parts[] = {{{{"p", Tensor::Of<float>({1, 1}, {1}), labels}}}, {{{"p", Tensor::Of<float>({2, 1}, {2, 3}), labels}}}};
+  const Response parts[] = {{{{"p", Tensor::Of<float>({1, 1}, {1}), labels}}},
+                            {{{"p", Tensor::Of<float>({2, 1}, {2, 3}), labels}}}};
   auto whole = Join(parts);
   ASSERT_TRUE(whole.ok());
   EXPECT_EQ(whole->outputs[0].tensor.shape(), (Shape{3, 1}));
@@ -57,7 +59,8 @@ TEST(Batch, PartsJoinInOrderWithTheirLabels) {
 }
 
 TEST(Batch, PartsOfOtherShapesDoNotJoin) {
-  const Response parts[] = {{{{"p", Tensor::Of<float>({1, 1}, {1})}}}, {{{"p", Tensor::Of<float>({1, 2}, {2, 3})}}}};
+  const Response parts[] = {{{{"p", Tensor::Of<float>({1, 1}, {1})}}},
+                            {{{"p", Tensor::Of<float>({1, 2}, {2, 3})}}}};
   EXPECT_EQ(Join(parts).status().reason(), "ragged_output");
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A prediction, before the run: at once on the caller's thread when the model is cheap and idle, else in a batch.
+// A prediction, before the run: at once on the caller's thread when the model is cheap and idle,
+// else in a batch.
 #include "inference/pool/batched_model.h"
 
 #include <algorithm>
@@ -16,10 +17,13 @@ namespace {
 
 constexpr size_t kMostQueuedWorkers = 100'000;  // tasks of a pool: at most thread_count a model
 
-bool IsPast(int64_t deadline_ns, int64_t now_ns) { return deadline_ns != 0 && now_ns >= deadline_ns; }
+bool IsPast(int64_t deadline_ns, int64_t now_ns) {
+  return deadline_ns != 0 && now_ns >= deadline_ns;
+}
 
 base::Status DeadlineExceeded() {
-  return {base::Code::kDeadlineExceeded, "deadline_exceeded", "the deadline passed before the model could run"};
+  return {base::Code::kDeadlineExceeded, "deadline_exceeded",
+          "the deadline passed before the model could run"};
 }
 
 double Seconds(int64_t nanos) { return static_cast<double>(nanos) * 1e-9; }
@@ -73,8 +77,8 @@ struct BatchedModel::Join {
   }
 };
 
-BatchedModel::BatchedModel(std::string key, std::unique_ptr<Session> session, std::shared_ptr<Workers> workers,
-                           ModelMetrics metrics)
+BatchedModel::BatchedModel(std::string key, std::unique_ptr<Session> session,
+                           std::shared_ptr<Workers> workers, ModelMetrics metrics)
     : key_(std::move(key)),
       session_(std::move(session)),
       description_(session_->description()),
@@ -88,7 +92,8 @@ void BatchedModel::Run(Request request, int64_t deadline_ns, RunDone done) {
   const int64_t rows = request.inputs.empty() ? 1 : request.inputs.front().tensor.rows();
   if (RunInline(request, rows, now_ns, done)) return;
   // Checked here too, so that a bad request neither waits nor spoils a batch.
-  if (base::Status status = CheckRequest(description_, request); !status.ok()) return done(std::move(status), {});
+  if (base::Status status = CheckRequest(description_, request); !status.ok())
+    return done(std::move(status), {});
   Waiting whole;
   whole.stackable = stackable_.load(std::memory_order_relaxed) && HasRows(request);
   whole.rows = whole.stackable ? rows : 1;
@@ -105,11 +110,14 @@ void BatchedModel::Run(Request request, int64_t deadline_ns, RunDone done) {
   StartWorkers(workers_wanted);
 }
 
-bool BatchedModel::RunInline(const Request& request, int64_t rows, int64_t start_ns, RunDone& done) {
+bool BatchedModel::RunInline(const Request& request, int64_t rows, int64_t start_ns,
+                             RunDone& done) {
   const PoolSettings& settings = workers_->settings;
   if (waiting_rows_.load(std::memory_order_relaxed) != 0) return false;
   const int64_t estimate_ns = EstimateNs(rows);
-  if (estimate_ns < 0 || estimate_ns >= settings.inline_run_us * 1000 || rows > settings.max_batch_rows) return false;
+  if (estimate_ns < 0 || estimate_ns >= settings.inline_run_us * 1000 ||
+      rows > settings.max_batch_rows)
+    return false;
   if (workers_->inline_runs.fetch_add(1, std::memory_order_relaxed) >= workers_->thread_count) {
     workers_->inline_runs.fetch_sub(1, std::memory_order_relaxed);
     return false;
@@ -140,7 +148,8 @@ void BatchedModel::Measure(int64_t rows, int64_t run_ns) {
   }
   const int64_t share = run_ns / std::max<int64_t>(rows, 1);
   const int64_t row = row_ns_.load(std::memory_order_relaxed);
-  row_ns_.store(row == 0 ? share : Average(row, std::min(share, 8 * row + 1000)), std::memory_order_relaxed);
+  row_ns_.store(row == 0 ? share : Average(row, std::min(share, 8 * row + 1000)),
+                std::memory_order_relaxed);
 }
 
 std::vector<BatchedModel::Waiting> BatchedModel::Pieces(Waiting whole, int64_t most_rows) {
@@ -175,15 +184,16 @@ base::Status BatchedModel::Enqueue(std::vector<Waiting>& pieces, size_t& workers
   for (const Waiting& piece : pieces) rows += piece.rows;
   if (rows > most) {
     return base::InvalidArgument("inputs[0].shape",
-                                 std::to_string(rows) + " rows in one request; at most " + std::to_string(most) +
-                                     " (inference.max_queue_rows)",
+                                 std::to_string(rows) + " rows in one request; at most " +
+                                     std::to_string(most) + " (inference.max_queue_rows)",
                                  "too_many_rows");
   }
   std::lock_guard lock(mutex_);
   const int64_t waiting = waiting_rows_.load(std::memory_order_relaxed);
   if (waiting + rows > most) {
-    return base::ResourceExhausted("queue_full", "model '" + key_ + "' already has " + std::to_string(waiting) +
-                                                     " rows waiting; at most " + std::to_string(most));
+    return base::ResourceExhausted("queue_full",
+                                   "model '" + key_ + "' already has " + std::to_string(waiting) +
+                                       " rows waiting; at most " + std::to_string(most));
   }
   waiting_rows_.store(waiting + rows, std::memory_order_relaxed);
   for (Waiting& piece : pieces) queue_.push_back(std::move(piece));
@@ -220,11 +230,13 @@ void BatchedModel::Work() {
   while (true) {
     std::vector<Waiting> expired;
     std::vector<Waiting> batch = TakeBatch(expired);
-    for (Waiting& late : expired) late.done(DeadlineExceeded(), {base::MonotonicNanos() - late.enqueued_ns, 0});
+    for (Waiting& late : expired)
+      late.done(DeadlineExceeded(), {base::MonotonicNanos() - late.enqueued_ns, 0});
     if (batch.empty()) return;
     RunBatch(std::move(batch));
     // Other models wait for a thread: to the back of the line.
-    if (workers_->threads.QueueLength() > 0 && workers_->threads.Submit([self = shared_from_this()] { self->Work(); }).ok()) {
+    if (workers_->threads.QueueLength() > 0 &&
+        workers_->threads.Submit([self = shared_from_this()] { self->Work(); }).ok()) {
       return;
     }
   }
@@ -240,8 +252,9 @@ std::vector<BatchedModel::Waiting> BatchedModel::TakeBatch(std::vector<Waiting>&
     Waiting& next = queue_.front();
     const bool late = IsPast(next.deadline_ns, now_ns);
     // In order of arrival: one that does not fit the batch begins the next.
-    const bool fits = batch.empty() || (batch.front().stackable && next.stackable && rows + next.rows <= most &&
-                                        CanStack(batch.front().request, next.request));
+    const bool fits =
+        batch.empty() || (batch.front().stackable && next.stackable && rows + next.rows <= most &&
+                          CanStack(batch.front().request, next.request));
     if (!late && !fits) break;
     waiting_rows_.fetch_sub(next.rows, std::memory_order_relaxed);
     if (!late) rows += next.rows;
@@ -290,8 +303,8 @@ bool BatchedModel::RunStacked(std::vector<Waiting>& batch) {
   if (!response.ok()) return false;  // one of them is at fault: the others shall not pay
   if (!GivesRows(*response, rows)) {
     stackable_.store(false, std::memory_order_relaxed);
-    base::Log(base::LogLevel::kWarning, "inference", "the model's outputs do not follow its rows: no longer batched",
-              {{"model", key_}});
+    base::Log(base::LogLevel::kWarning, "inference",
+              "the model's outputs do not follow its rows: no longer batched", {{"model", key_}});
     return false;
   }
   Measure(rows, run_ns);
@@ -310,8 +323,9 @@ base::Status BatchedModel::WarmUp(const std::vector<Request>& recorded) {
   for (size_t i = 0; i < recorded.size(); ++i) {
     const auto response = session_->Run(recorded[i]);
     if (!response.ok()) {
-      return base::InvalidArgument("model", "recorded input " + std::to_string(i) + ": " + response.status().ToString(),
-                                   "warmup_failed");
+      return base::InvalidArgument(
+          "model", "recorded input " + std::to_string(i) + ": " + response.status().ToString(),
+          "warmup_failed");
     }
   }
   const bool use_recorded = !recorded.empty() && HasRows(recorded.front());
@@ -326,16 +340,19 @@ base::Status BatchedModel::WarmUp(const std::vector<Request>& recorded) {
   constexpr int kRuns = 4;
   for (int i = 0; i < kRuns; ++i) {
     const int64_t start_ns = base::MonotonicNanos();
-    if (!session_->Run(first).ok()) return base::Status::Ok();  // made-up inputs may not suit it; a real run will tell
+    if (!session_->Run(first).ok())
+      return base::Status::Ok();  // made-up inputs may not suit it; a real run will tell
     // The first run makes the runtime's buffers: it says nothing of the later ones.
     if (i > 0) Measure(1, base::MonotonicNanos() - start_ns);
   }
   return base::Status::Ok();
 }
 
-// A model whose first dimensions are free may still mix rows (a mean over them): such a model runs each request alone.
+// A model whose first dimensions are free may still mix rows (a mean over them): such a model runs
+// each request alone.
 void BatchedModel::CheckRowsIndependent(const Request& a, const Request& b) {
-  constexpr double kAbsolute = 1e-4, kRelative = 1e-3;  // kernels for several rows may round otherwise
+  constexpr double kAbsolute = 1e-4,
+                   kRelative = 1e-3;  // kernels for several rows may round otherwise
   if (!HasRows(a) || !HasRows(b) || !CanStack(a, b)) return;
   const Request* both[] = {&a, &b};
   const auto stacked = Stack(both);
@@ -344,13 +361,14 @@ void BatchedModel::CheckRowsIndependent(const Request& a, const Request& b) {
   const auto apart_b = session_->Run(b);
   const auto together = session_->Run(*stacked);
   if (!apart_a.ok() || !apart_b.ok() || !together.ok()) return;
-  if (GivesRows(*together, 2) && CompareOutputs(*apart_a, SliceRows(*together, 0, 1), kAbsolute, kRelative).equal &&
+  if (GivesRows(*together, 2) &&
+      CompareOutputs(*apart_a, SliceRows(*together, 0, 1), kAbsolute, kRelative).equal &&
       CompareOutputs(*apart_b, SliceRows(*together, 1, 2), kAbsolute, kRelative).equal) {
     return;
   }
   stackable_ = false;
-  base::Log(base::LogLevel::kInfo, "inference", "the model answers a row otherwise in company: it is not batched",
-            {{"model", key_}});
+  base::Log(base::LogLevel::kInfo, "inference",
+            "the model answers a row otherwise in company: it is not batched", {{"model", key_}});
 }
 
 }  // namespace slipway::inference::pool

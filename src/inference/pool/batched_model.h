@@ -33,13 +33,15 @@ struct ModelMetrics {
 
 class BatchedModel final : public LoadedModel, public std::enable_shared_from_this<BatchedModel> {
  public:
-  BatchedModel(std::string key, std::unique_ptr<Session> session, std::shared_ptr<Workers> workers, ModelMetrics metrics);
+  BatchedModel(std::string key, std::unique_ptr<Session> session, std::shared_ptr<Workers> workers,
+               ModelMetrics metrics);
 
   const ModelDescription& description() const override { return description_; }
   void Run(Request request, int64_t deadline_ns, RunDone done) override;
 
-  // Before the model is handed out: runs the recorded inputs, sees whether rows really are independent of each other (else it will
-  // not stack them), and measures a run of one row. kInvalidArgument (reason "warmup_failed").
+  // Before the model is handed out: runs the recorded inputs, sees whether rows really are
+  // independent of each other (else it will not stack them), and measures a run of one row.
+  // kInvalidArgument (reason "warmup_failed").
   base::Status WarmUp(const std::vector<Request>& recorded);
 
  private:
@@ -60,7 +62,8 @@ class BatchedModel final : public LoadedModel, public std::enable_shared_from_th
   base::Status Enqueue(std::vector<Waiting>& pieces, size_t& workers_wanted);
   void StartWorkers(size_t count);
   void Work();
-  // What to run next; what came too late goes to `expired`. Empty: nothing waits, and this worker has signed off.
+  // What to run next; what came too late goes to `expired`. Empty: nothing waits, and this worker
+  // has signed off.
   std::vector<Waiting> TakeBatch(std::vector<Waiting>& expired);
   void RunBatch(std::vector<Waiting> batch);
   bool RunStacked(std::vector<Waiting>& batch);
@@ -74,8 +77,8 @@ class BatchedModel final : public LoadedModel, public std::enable_shared_from_th
   const std::shared_ptr<Workers> workers_;
   const ModelMetrics metrics_;
   std::atomic<bool> stackable_;
-  std::atomic<int64_t> one_row_ns_{-1};  // moving averages
-  std::atomic<int64_t> row_ns_{0};       // a row's share of a run
+  std::atomic<int64_t> one_row_ns_{-1};   // moving averages
+  std::atomic<int64_t> row_ns_{0};        // a row's share of a run
   std::atomic<int64_t> waiting_rows_{0};  // written under mutex_
   std::mutex mutex_;
   std::deque<Waiting> queue_;   // guarded by mutex_
