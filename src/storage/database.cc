@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "storage/address.h"
 #include "storage/connection.h"
 #include "storage/group_writer.h"
 #include "storage/migrate.h"
@@ -91,6 +92,16 @@ base::Result<std::unique_ptr<Database>> MakeDatabase(std::string_view kind, cons
   for (int64_t i = 0; i < settings.readers || i < 1; ++i) readers.push_back(TRY(open(ConnectionRole::kReader)));
   return std::unique_ptr<Database>(
       std::make_unique<ConnectedDatabase>(kind, std::move(writer), std::move(readers), settings, metrics));
+}
+
+base::Result<std::unique_ptr<Database>> OpenDatabase(const DatabaseSettings& settings, const std::string& data_folder,
+                                                     std::span<const DatabaseKind> kinds, base::Metrics& metrics) {
+  std::string known;
+  for (const DatabaseKind& kind : kinds) {
+    if (SchemeOf(settings.url) == kind.scheme) return kind.open(ResolveAddress(settings.url, data_folder), settings, metrics);
+    known.append(known.empty() ? "" : ", ").append(kind.scheme);
+  }
+  return base::InvalidArgument("database.url", "expected an address that begins with one of " + known);
 }
 
 void Describe(base::Schema& schema, DatabaseSettings& settings) {

@@ -87,7 +87,19 @@ struct DatabaseSettings {
 // Settings database.url, database.readers, database.queue_limit.
 void Describe(base::Schema& schema, DatabaseSettings& settings);
 
-base::Result<std::unique_ptr<Database>> OpenSqlite(const std::string& path, const DatabaseSettings& settings,
+// A kind of database: one row in app/assembly.cc. `open` gets the whole URL.
+struct DatabaseKind {
+  std::string_view scheme;
+  base::Result<std::unique_ptr<Database>> (*open)(const std::string& url, const DatabaseSettings& settings,
+                                                  base::Metrics& metrics);
+};
+
+// Opens settings.url, of the schemes in `kinds`; a relative path in it is below `data_folder`, which must exist.
+base::Result<std::unique_ptr<Database>> OpenDatabase(const DatabaseSettings& settings, const std::string& data_folder,
+                                                     std::span<const DatabaseKind> kinds, base::Metrics& metrics);
+
+// "sqlite:<path>" or the bare path; made when absent.
+base::Result<std::unique_ptr<Database>> OpenSqlite(const std::string& url, const DatabaseSettings& settings,
                                                    base::Metrics& metrics);
 base::Result<std::unique_ptr<Database>> OpenPostgresql(const std::string& url, const DatabaseSettings& settings,
                                                        base::Metrics& metrics);

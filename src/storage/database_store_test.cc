@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <filesystem>
 #include <future>
 #include <limits>
 #include <string>
@@ -268,6 +269,24 @@ TEST_P(DatabaseStore, TwoReplicasDoNotLoseEachOthersWrites) {
   add_often(**other);
   one.join();
   EXPECT_EQ(database_->Query("SELECT price FROM items").value()[0].Double(0), 2 * kTimes);
+}
+
+constexpr DatabaseKind kKinds[] = {{"sqlite", OpenSqlite}, {"postgresql", OpenPostgresql}};
+
+TEST(OpenDatabase, FindsTheKindByItsScheme) {
+  const TestFolder folder;
+  base::Metrics metrics;
+  DatabaseSettings settings;
+  auto opened = OpenDatabase(settings, folder.path(), kKinds, metrics);
+  ASSERT_TRUE(opened.ok()) << opened.status().ToString();
+  EXPECT_EQ((*opened)->kind(), "sqlite");
+  EXPECT_TRUE(std::filesystem::exists(folder / "slipway.db"));
+  settings.url = "postgresql://127.0.0.1:1/nothing";
+  EXPECT_EQ(OpenDatabase(settings, folder.path(), kKinds, metrics).status().reason(), "database_lost");
+  settings.url = "mysql:x";
+  const Status unknown = OpenDatabase(settings, folder.path(), kKinds, metrics).status();
+  EXPECT_EQ(unknown.field(), "database.url");
+  EXPECT_NE(unknown.message().find("sqlite, postgresql"), std::string::npos);
 }
 
 INSTANTIATE_TEST_SUITE_P(Databases, DatabaseStore, testing::ValuesIn(DatabaseKinds()),

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <thread>
@@ -110,14 +109,6 @@ base::Result<std::unique_ptr<Database>> OpenAt(const std::string& kind, const st
 
 std::vector<std::string> DatabaseKinds() { return {"sqlite", "postgresql"}; }
 
-TestFolder::TestFolder() : path_((std::filesystem::temp_directory_path() / "slipway_test_XXXXXX").string()) {
-  CHECK(mkdtemp(path_.data()) != nullptr, "mkdtemp " + path_);
-}
-TestFolder::~TestFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 TestDatabase::TestDatabase(const std::string& kind, DatabaseSettings settings) : kind_(kind), settings_(std::move(settings)) {
   if (kind_ == "sqlite") {
     address_ = folder_ / "slipway.db";
@@ -144,18 +135,5 @@ void TestDatabase::Reopen() {
 }
 
 base::Result<std::unique_ptr<Database>> TestDatabase::OpenAnother() { return OpenAt(kind_, address_, settings_, metrics_); }
-
-std::string FindTool(const std::string& name) {
-  std::string places;
-  if (const char* tools = std::getenv("SLIPWAY_TOOLS")) places = std::string(tools) + "/bin:";
-  if (const char* path = std::getenv("PATH")) places += path;
-  for (size_t start = 0; start <= places.size();) {
-    const size_t end = std::min(places.find(':', start), places.size());
-    const std::string candidate = places.substr(start, end - start) + "/" + name;
-    if (access(candidate.c_str(), X_OK) == 0) return candidate;
-    start = end + 1;
-  }
-  CHECK(false, name + " was not found in $SLIPWAY_TOOLS/bin nor on PATH: the set-up (`make setup`, its tools part) builds it");
-}
 
 }  // namespace slipway::storage

@@ -12,24 +12,11 @@
 
 #include "base/metrics.h"
 #include "storage/database.h"
+#include "storage/folder_testing.h"
 
 namespace slipway::storage {
 
 std::vector<std::string> DatabaseKinds();  // "sqlite", "postgresql"
-
-// A folder that is removed, with all in it, at the end.
-class TestFolder {
- public:
-  TestFolder();
-  ~TestFolder();
-  TestFolder(const TestFolder&) = delete;
-  TestFolder& operator=(const TestFolder&) = delete;
-  const std::string& path() const { return path_; }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 // A fresh, empty database; gone at the end. Ends the program with a message when it cannot be made.
 class TestDatabase {
@@ -57,8 +44,5 @@ class TestDatabase {
   base::Metrics metrics_;
   std::unique_ptr<Database> database_;
 };
-
-// A program of the set-up (SLIPWAY_TOOLS/bin, then PATH). Ends the program with a message that names the set-up when absent.
-std::string FindTool(const std::string& name);
 
 }  // namespace slipway::storage

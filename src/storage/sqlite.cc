@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/files.h"
+#include "storage/address.h"
 #include "storage/connection.h"
 
 namespace slipway::storage {
@@ -225,8 +226,10 @@ base::Result<std::unique_ptr<Connection>> SqliteConnection::Open(const std::stri
 
 }  // namespace
 
-base::Result<std::unique_ptr<Database>> OpenSqlite(const std::string& path, const DatabaseSettings& settings,
+base::Result<std::unique_ptr<Database>> OpenSqlite(const std::string& url, const DatabaseSettings& settings,
                                                    base::Metrics& metrics) {
+  const std::string path = PathOfAddress(url, "sqlite");
+  if (path.empty()) return base::InvalidArgument("database.url", "expected sqlite:<path>");
   auto database = TRY(MakeDatabase(
       "sqlite", [&](ConnectionRole role) { return SqliteConnection::Open(path, role); }, settings, metrics));
   // SQLite makes the file's bytes durable, not its name in the folder.
