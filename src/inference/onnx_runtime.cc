@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "inference/onnx/external_data.h"
+#include "inference/onnx/input_lanes.h"
 #include "inference/onnx/ort_library.h"
 #include "inference/onnx/ort_values.h"
 #include "inference/request_check.h"
@@ -15,6 +16,7 @@
 namespace slipway::inference {
 namespace {
 
+using onnx::InputLanes;
 using onnx::OrtLibrary;
 using onnx::OrtValue;
 using onnx::OrtValueHandle;
@@ -123,13 +125,11 @@ class OnnxSession final : public Session {
   OnnxSession() = default;
   base::Status Describe();
   base::Result<std::string> NameOf(bool input, size_t index) const;
-  base::Status Collect(const Request& request, std::vector<OrtValue*>& outputs,
-                       const std::vector<size_t>& wanted, Response& response) const;
-  base::Result<NamedTensor> TakeOutput(OrtValueHandle value, size_t output,
-                                       const Request& request) const;
+  base::Result<NamedTensor> TakeOutput(OrtValueHandle value, size_t output) const;
 
   std::shared_ptr<Loaded> loaded_;
   ModelDescription description_;
+  std::unique_ptr<InputLanes> lanes_;
   std::vector<const char*> input_names_, output_names_;  // into description_
   std::vector<bool> output_is_tensor_;
   std::vector<size_t> every_output_;
@@ -232,6 +232,7 @@ base::Status OnnxSession::Describe() {
       std::ranges::all_of(description_.outputs,
                           [&](const TensorSpec& spec) { return spec.any_rank || free_rows(spec); });
   description_.platform = "onnxruntime_onnx";
+  lanes_ = std::make_unique<InputLanes>(library, description_);
   for (const TensorSpec& spec : description_.inputs) input_names_.push_back(spec.name.c_str());
   for (const TensorSpec& spec : description_.outputs) output_names_.push_back(spec.name.c_str());
   return base::Status::Ok();
@@ -242,18 +243,76 @@ size_t PlaceOf(const std::vector<TensorSpec>& specs, const std::string& name, si
   return static_cast<size_t>(std::ranges::find(specs, name, &TensorSpec::name) - specs.begin());
 }
 
+// The outputs of one run; those that were not taken over are released.
+class Outputs {
+ public:
+  Outputs(const OrtLibrary& library, size_t count) : library_(library), values_(count, nullptr) {}
+  ~Outputs() {
+    for (OrtValue* value : values_) {
+      if (value != nullptr) library_.api().ReleaseValue(value);
+    }
+  }
+  Outputs(const Outputs&) = delete;
+  Outputs& operator=(const Outputs&) = delete;
+  OrtValue** data() { return values_.data(); }
+  OrtValueHandle Take(size_t index) { return {library_, std::exchange(values_[index], nullptr)}; }
+
+ private:
+  const OrtLibrary& library_;
+  std::vector<OrtValue*> values_;
+};
+
+// The request as the runtime takes it: a ready lane for one small row, else values around the
+// request's own bytes.
+class Inputs {
+ public:
+  static base::Result<Inputs> Of(const OrtLibrary& library, const ModelDescription& description,
+                                 InputLanes& lanes, const Request& request) {
+    Inputs inputs(TRY(lanes.Take(request)), request);
+    if (inputs.lease_) return inputs;
+    const size_t count = request.inputs.size();
+    inputs.values_.reserve(count);
+    inputs.raw_.resize(count);
+    for (size_t i = 0; i < count; ++i) {
+      inputs.values_.push_back(
+          TRY(onnx::ToOrtValue(library, request.inputs[i].tensor, inputs.copies_)));
+      inputs.raw_[PlaceOf(description.inputs, request.inputs[i].name, i)] =
+          inputs.values_.back().get();
+    }
+    return inputs;
+  }
+  const OrtValue* const* data() const { return lease_ ? lease_->raw.data() : raw_.data(); }
+
+  // An output that is an input passed through lies in bytes that are not ours to keep.
+  void Part(Tensor& output) const {
+    if (output.bytes().empty()) return;
+    const auto holds = [&output](const Tensor& input) {
+      const auto bytes = input.bytes();
+      return output.bytes().data() >= bytes.data() &&
+             output.bytes().data() < bytes.data() + bytes.size();
+    };
+    const bool shared =
+        lease_ ? std::ranges::any_of(lease_->tensors, holds)
+               : std::ranges::any_of(copies_, holds) ||
+                     std::ranges::any_of(request_->inputs, holds, &NamedTensor::tensor);
+    if (shared) output.mutable_bytes();
+  }
+
+ private:
+  Inputs(InputLanes::Lease lease, const Request& request)
+      : lease_(std::move(lease)), request_(&request) {}
+
+  InputLanes::Lease lease_;
+  const Request* request_;
+  std::vector<Tensor> copies_;  // of those whose bytes are not aligned
+  std::vector<OrtValueHandle> values_;
+  std::vector<const OrtValue*> raw_;
+};
+
 base::Result<Response> OnnxSession::Run(const Request& request) {
   TRY(CheckRequest(description_, request));
   const OrtLibrary& library = *loaded_->library;
-  const size_t input_count = request.inputs.size();
-  std::vector<OrtValueHandle> values;
-  values.reserve(input_count);
-  std::vector<const OrtValue*> inputs(input_count);
-  std::vector<Tensor> copies;  // of those whose bytes are not aligned
-  for (size_t i = 0; i < input_count; ++i) {
-    values.push_back(TRY(onnx::ToOrtValue(library, request.inputs[i].tensor, copies)));
-    inputs[PlaceOf(description_.inputs, request.inputs[i].name, i)] = values.back().get();
-  }
+  const Inputs inputs = TRY(Inputs::Of(library, description_, *lanes_, request));
   std::vector<size_t> chosen;
   std::vector<const char*> chosen_names;
   for (const std::string& name : request.outputs) {
@@ -262,50 +321,29 @@ base::Result<Response> OnnxSession::Run(const Request& request) {
   }
   const std::vector<size_t>& wanted = chosen.empty() ? every_output_ : chosen;
   const std::vector<const char*>& names = chosen.empty() ? output_names_ : chosen_names;
-  std::vector<OrtValue*> outputs(wanted.size(), nullptr);
+  Outputs outputs(library, wanted.size());
   onnx::OrtStatus* status =
       library.api().Run(loaded_->session, library.run_options(), input_names_.data(), inputs.data(),
-                        input_count, names.data(), names.size(), outputs.data());
+                        input_names_.size(), names.data(), names.size(), outputs.data());
   if (status != nullptr) {
     const bool argument = library.api().GetErrorCode(status) == onnx::kOrtErrorInvalidArgument;
     return library.Take(status, "run_failed",
                         argument ? base::Code::kInvalidArgument : base::Code::kInternal);
   }
   Response response;
-  TRY(Collect(request, outputs, wanted, response));
+  response.outputs.reserve(wanted.size());
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    response.outputs.push_back(TRY(TakeOutput(outputs.Take(i), wanted[i])));
+    inputs.Part(response.outputs.back().tensor);
+  }
   return response;
 }
 
-base::Status OnnxSession::Collect(const Request& request, std::vector<OrtValue*>& outputs,
-                                  const std::vector<size_t>& wanted, Response& response) const {
-  std::vector<OrtValueHandle> handles;
-  handles.reserve(outputs.size());
-  for (OrtValue* output : outputs) handles.emplace_back(*loaded_->library, output);
-  response.outputs.reserve(outputs.size());
-  for (size_t i = 0; i < handles.size(); ++i) {
-    response.outputs.push_back(TRY(TakeOutput(std::move(handles[i]), wanted[i], request)));
-  }
-  return base::Status::Ok();
-}
-
-// An output that is an input passed through lies in the caller's bytes, which are not ours to keep.
-void OwnIfPassedThrough(Tensor& tensor, const Request& request) {
-  if (tensor.bytes().empty()) return;
-  for (const NamedTensor& input : request.inputs) {
-    const auto bytes = input.tensor.bytes();
-    if (tensor.bytes().data() >= bytes.data() &&
-        tensor.bytes().data() < bytes.data() + bytes.size())
-      tensor.mutable_bytes();
-  }
-}
-
-base::Result<NamedTensor> OnnxSession::TakeOutput(OrtValueHandle value, size_t output,
-                                                  const Request& request) const {
+base::Result<NamedTensor> OnnxSession::TakeOutput(OrtValueHandle value, size_t output) const {
   const std::string& name = description_.outputs[output].name;
   if (output_is_tensor_[output]) {
-    Tensor tensor = TRY(onnx::TensorFromOrtValue(*loaded_->library, std::move(value), loaded_));
-    OwnIfPassedThrough(tensor, request);
-    return NamedTensor{name, std::move(tensor), nullptr};
+    return NamedTensor{
+        name, TRY(onnx::TensorFromOrtValue(*loaded_->library, std::move(value), loaded_)), nullptr};
   }
   FlatValue flat =
       TRY(Flatten(TRY(onnx::FromOrtValue(*loaded_->library, std::move(value), loaded_))));

@@ -166,6 +166,25 @@ TEST_F(Onnx, InputsMayComeInAnyOrderAndUnaligned) {
   EXPECT_EQ(response->outputs[1].tensor.strings()[1], std::string("a\0b", 3));
 }
 
+TEST_F(Onnx, AnAnswerIsNotChangedByTheNextRun) {
+  auto session = Load("identity");
+  Request first = IdentityRequest();
+  for (NamedTensor& input : first.inputs) input.tensor = input.tensor.Slice(0, 1);
+  Request second = IdentityRequest();
+  for (NamedTensor& input : second.inputs) input.tensor = input.tensor.Slice(1, 2);
+  auto before = session->Run(first);
+  auto after = session->Run(second);
+  ASSERT_TRUE(before.ok() && after.ok()) << before.status().ToString();
+  for (size_t i = 0; i < first.inputs.size(); ++i) {
+    const Tensor& kept = before->outputs[i].tensor;
+    const Tensor& next = after->outputs[i].tensor;
+    EXPECT_TRUE(std::ranges::equal(kept.bytes(), first.inputs[i].tensor.bytes()));
+    EXPECT_TRUE(std::ranges::equal(next.bytes(), second.inputs[i].tensor.bytes()));
+    EXPECT_EQ(kept.strings(), first.inputs[i].tensor.strings());
+    EXPECT_EQ(next.strings(), second.inputs[i].tensor.strings());
+  }
+}
+
 TEST_F(Onnx, OutputsOutliveTheSession) {
   auto session = Load("linear");
   auto response = session->Run({{{"x", Tensor::Of<float>({1, 3}, {1, 1, 1})}}, {}});

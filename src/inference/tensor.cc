@@ -139,10 +139,8 @@ Tensor::Tensor(DataType type, Shape shape)
 }
 
 Tensor Tensor::Strings(Shape shape, std::vector<std::string> values) {
-  Tensor tensor;
-  tensor.type_ = DataType::kString;
-  tensor.shape_ = std::move(shape);
-  tensor.count_ = CheckedCount(tensor.shape_);
+  const int64_t count = CheckedCount(shape);
+  Tensor tensor(DataType::kString, std::move(shape), count);
   CHECK(static_cast<size_t>(tensor.count_) == values.size(), "string values do not fit the shape");
   tensor.strings_ = std::move(values);
   return tensor;
@@ -150,10 +148,8 @@ Tensor Tensor::Strings(Shape shape, std::vector<std::string> values) {
 
 Tensor Tensor::Borrow(DataType type, Shape shape, std::span<const std::byte> bytes,
                       std::shared_ptr<const void> owner) {
-  Tensor tensor;
-  tensor.type_ = type;
-  tensor.shape_ = std::move(shape);
-  tensor.count_ = CheckedCount(tensor.shape_);
+  const int64_t count = CheckedCount(shape);
+  Tensor tensor(type, std::move(shape), count);
   CHECK(type != DataType::kString, "strings are not borrowed");
   CHECK(bytes.size() == static_cast<size_t>(tensor.count_) * SizeOf(type),
         "bytes do not fit the shape");
@@ -194,11 +190,8 @@ double Tensor::NumberAt(int64_t index) const {
 Tensor Tensor::Slice(int64_t begin, int64_t end) const {
   CHECK(!shape_.empty() && begin >= 0 && begin <= end && end <= shape_[0], "slice out of range");
   const int64_t row = shape_[0] == 0 ? 0 : count_ / shape_[0];
-  Tensor part;
-  part.type_ = type_;
-  part.shape_ = shape_;
+  Tensor part(type_, shape_, row * (end - begin));
   part.shape_[0] = end - begin;
-  part.count_ = row * (end - begin);
   if (type_ == DataType::kString) {
     part.strings_.assign(strings_.begin() + begin * row, strings_.begin() + end * row);
     return part;

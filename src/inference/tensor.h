@@ -84,6 +84,9 @@ class Tensor {
   Tensor Slice(int64_t begin, int64_t end) const;
 
  private:
+  Tensor(DataType type, Shape shape, int64_t count)
+      : type_(type), shape_(std::move(shape)), count_(count) {}
+
   DataType type_ = DataType::kFp32;
   bool owned_ = false;  // owner_ is bytes that a Tensor made, not a borrowed body
   Shape shape_ = {0};

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// A prediction of one row, at the edge of ONNX Runtime: its bytes are copied into values that are
+// ready.
+#include "inference/onnx/input_lanes.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+namespace slipway::inference::onnx {
+namespace {
+
+constexpr int64_t kMostElements =
+    4096;  // of an input: past it, copying costs more than making a value
+constexpr size_t kMostTries = 4;
+
+// Where a thread looks for a lane first, so that threads do not meet.
+size_t HomeOfThread() {
+  static std::atomic<size_t> next{0};
+  thread_local const size_t home = next.fetch_add(1, std::memory_order_relaxed) * kMostTries;
+  return home;
+}
+
+base::Status FillStrings(const OrtLibrary& library, const Tensor& tensor, OrtValue* value) {
+  const std::vector<std::string>& strings = tensor.strings();
+  for (size_t i = 0; i < strings.size(); ++i) {
+    char* buffer = nullptr;
+    TRY(library.Take(
+        library.api().GetResizedStringTensorElementBuffer(value, i, strings[i].size(), &buffer),
+        "run_failed"));
+    if (!strings[i].empty()) std::memcpy(buffer, strings[i].data(), strings[i].size());
+  }
+  return base::Status::Ok();
+}
+
+}  // namespace
+
+InputLanes::InputLanes(const OrtLibrary& library, const ModelDescription& description)
+    : library_(library), description_(description) {
+  for (const TensorSpec& spec : description.inputs) {
+    Shape shape = spec.shape;
+    if (!shape.empty() && shape[0] < 0) shape[0] = 1;
+    const auto count = ElementCount(shape);
+    if (spec.any_rank || !count.ok() || *count == 0 || *count > kMostElements) {
+      shapes_.clear();
+      return;
+    }
+    shapes_.push_back(std::move(shape));
+  }
+}
+
+InputLanes::~InputLanes() {
+  for (std::atomic<Lane*>& place : idle_) delete place.load(std::memory_order_relaxed);
+}
+
+bool InputLanes::Fits(const Request& request) const {
+  if (shapes_.empty() || request.inputs.size() != shapes_.size()) return false;
+  for (size_t i = 0; i < shapes_.size(); ++i) {
+    const NamedTensor& input = request.inputs[i];
+    if (input.tensor.shape() != shapes_[i] || input.name != description_.inputs[i].name)
+      return false;
+  }
+  return true;
+}
+
+base::Result<InputLanes::Lease> InputLanes::Take(const Request& request) {
+  if (!Fits(request)) return Lease(*this, nullptr);
+  std::unique_ptr<Lane> lane;
+  const size_t home = HomeOfThread();
+  for (size_t i = 0; i < kMostTries && lane == nullptr; ++i) {
+    lane.reset(idle_[(home + i) % kMostIdle].exchange(nullptr, std::memory_order_acquire));
+  }
+  if (lane == nullptr) lane = TRY(Make());
+  for (size_t i = 0; i < shapes_.size(); ++i) {
+    const Tensor& tensor = request.inputs[i].tensor;
+    if (tensor.type() == DataType::kString) {
+      TRY(FillStrings(library_, tensor, lane->values[i].get()));
+    } else {
+      std::memcpy(lane->tensors[i].mutable_bytes().data(), tensor.bytes().data(),
+                  tensor.bytes().size());
+    }
+  }
+  return Lease(*this, std::move(lane));
+}
+
+base::Result<std::unique_ptr<InputLanes::Lane>> InputLanes::Make() const {
+  auto lane = std::make_unique<Lane>();
+  std::vector<Tensor> copies;  // stays empty: what a Tensor makes is aligned
+  for (size_t i = 0; i < shapes_.size(); ++i)
+    lane->tensors.emplace_back(description_.inputs[i].type, shapes_[i]);
+  for (const Tensor& tensor : lane->tensors) {
+    lane->values.push_back(TRY(ToOrtValue(library_, tensor, copies)));
+    lane->raw.push_back(lane->values.back().get());
+  }
+  return lane;
+}
+
+void InputLanes::GiveBack(std::unique_ptr<Lane> lane) {
+  const size_t home = HomeOfThread();
+  for (size_t i = 0; i < kMostTries; ++i) {
+    Lane* none = nullptr;
+    if (idle_[(home + i) % kMostIdle].compare_exchange_strong(none, lane.get(),
+                                                              std::memory_order_release)) {
+      static_cast<void>(lane.release());
+      return;
+    }
+  }
+}
+
+}  // namespace slipway::inference::onnx
