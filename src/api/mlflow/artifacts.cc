@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// The artifact proxy: files up and down through Blobs, piece by piece, and listings. What a run or
+// a logged model wrote may be written again; what belongs to a version may not.
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <functional>
+#include <span>
+#include <utility>
+
+#include "api/mlflow/artifact_path.h"
+#include "api/mlflow/call.h"
+#include "api/mlflow/encode.h"
+#include "api/mlflow/errors.h"
+
+namespace slipway::api::mlflow {
+namespace {
+
+using base::Json;
+using base::Result;
+
+constexpr size_t kPieceBytes = 256 * 1024;
+
+// The answer's body, read from the blob as it is sent.
+class BlobSource final : public net::BodySource {
+ public:
+  explicit BlobSource(std::unique_ptr<storage::BlobReader> reader) : reader_(std::move(reader)) {}
+  Result<size_t> Read(std::span<char> buffer) override { return reader_->Read(buffer); }
+
+ private:
+  std::unique_ptr<storage::BlobReader> reader_;
+};
+
+base::Status Immutable(const std::string& path) {
+  return base::PermissionDenied("version_immutable",
+                                "'" + path +
+                                    "' belongs to a model version, which never changes: log a new "
+                                    "model and register a new version.");
+}
+
+// Uploads go to a run or a logged model that is there: "<experiment>/<run>/artifacts/<file>" or
+// "<experiment>/models/<id>/artifacts/<file>".
+base::Status CheckWritable(Rooms& rooms, const std::string& path) {
+  if (IsOfVersion(path)) return Immutable(path);
+  std::vector<std::string> parts;
+  size_t start = 0;
+  while (parts.size() < 5 && start <= path.size()) {
+    const size_t end = std::min(path.find('/', start), path.size());
+    parts.push_back(path.substr(start, end - start));
+    start = end + 1;
+  }
+  if (parts.size() >= 4 && parts[2] == "artifacts") {
+    const tracking::Run run = TRY(rooms.tracking.GetRun(parts[1]));
+    if (run.info.experiment_id == parts[0] && !run.info.deleted) return {};
+  } else if (parts.size() >= 5 && parts[1] == "models" && parts[3] == "artifacts") {
+    if (TRY(rooms.tracking.GetLoggedModel(parts[2])).experiment_id == parts[0]) return {};
+  }
+  return base::InvalidArgument(
+      "path",
+      "Invalid path: '" + path +
+          "'. Artifacts belong to a run (<experiment>/<run>/artifacts/...) or to a logged model "
+          "(<experiment>/models/<id>/artifacts/...).");
+}
+
+using ReadPiece = std::function<Result<size_t>(std::span<char>)>;
+
+Result<storage::BlobDigest> Store(storage::Blobs& blobs, const std::string& key,
+                                  const ReadPiece& read) {
+  const std::unique_ptr<storage::BlobWriter> writer = TRY(blobs.Create(key));
+  std::vector<char> piece(kPieceBytes);
+  for (;;) {
+    const size_t got = TRY(read(piece));
+    if (got == 0) return writer->Publish();
+    TRY(writer->Append(std::span<const char>(piece.data(), got)));
+  }
+}
+
+// Clients do log the same file again. Blobs are written once, so the new bytes wait in a nameless
+// file until they are all here; only then the old ones go.
+base::Status Replace(storage::Blobs& blobs, const std::string& key, const ReadPiece& read) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> spool(std::tmpfile(), std::fclose);
+  if (!spool) return base::FromErrno(errno, "make a temporary file");
+  std::vector<char> piece(kPieceBytes);
+  for (;;) {
+    const size_t got = TRY(read(piece));
+    if (got == 0) break;
+    if (std::fwrite(piece.data(), 1, got, spool.get()) != got)
+      return base::FromErrno(errno, "write a temporary file");
+  }
+  if (std::fflush(spool.get()) != 0) return base::FromErrno(errno, "write a temporary file");
+  std::rewind(spool.get());
+  TRY(blobs.Remove(key));
+  return Store(blobs, key,
+               [&](std::span<char> buffer) -> Result<size_t> {
+                 const size_t got = std::fread(buffer.data(), 1, buffer.size(), spool.get());
+                 if (got == 0 && std::ferror(spool.get()) != 0)
+                   return base::FromErrno(errno, "read a temporary file");
+                 return got;
+               })
+      .status();
+}
+
+base::Status Upload(Rooms& rooms, net::HttpRequest& request) {
+  const std::string& path = request.GetParam("path");
+  const std::string key = TRY(KeyOfArtifactPath(path));
+  TRY(CheckWritable(rooms, path));
+  const ReadPiece read = [&](std::span<char> buffer) { return request.stream->Read(buffer); };
+  const Result<storage::BlobInfo> known = rooms.blobs.Stat(key);
+  if (known.ok() && !known->is_directory) return Replace(rooms.blobs, key, read);
+  return Store(rooms.blobs, key, read).status();
+}
+
+Result<net::HttpResponse> Download(Rooms& rooms, const std::string& key, const std::string& name) {
+  std::unique_ptr<storage::BlobReader> reader = TRY(rooms.blobs.Open(key));
+  net::HttpResponse response;
+  response.SetHeader("Content-Type", "application/octet-stream");
+  response.SetHeader("X-Content-Type-Options", "nosniff");
+  response.SetHeader(
+      "Content-Disposition",
+      "attachment; filename*=UTF-8''" + net::PercentEncode(name.substr(name.rfind('/') + 1)));
+  response.source_length = reader->size_bytes();
+  response.source = std::make_unique<BlobSource>(std::move(reader));
+  return response;
+}
+
+// The children of a blob folder as MLflow's FileInfo, their paths below `prefix`.
+Result<Json> ListFiles(Rooms& rooms, const std::string& folder, const std::string& prefix) {
+  Json files = Json::MakeArray();
+  for (const storage::BlobInfo& child : TRY(rooms.blobs.List(folder))) {
+    Json file = Json::MakeObject({{"path", prefix.empty() ? child.key : prefix + "/" + child.key},
+                                  {"is_dir", child.is_directory}});
+    if (!child.is_directory) file.Set("file_size", child.size_bytes);
+    files.Append(std::move(file));
+  }
+  return files;
+}
+
+Result<Json> ListProxied(Rooms& rooms, const Call& call) {
+  const std::string path = TRY(OptionalText(call.fields, "path"));
+  if (path.empty()) return Missing("path");
+  return Json::MakeObject({{"files", TRY(ListFiles(rooms, TRY(KeyOfArtifactPath(path)), ""))}});
+}
+
+// artifacts/list and logged-models/{id}/artifacts/directories: below `root_uri`, paths relative to
+// it.
+Result<Json> ListBelow(Rooms& rooms, const std::string& root_uri, const std::string& path) {
+  const std::string root = root_uri.substr(tracking::kArtifactScheme.size());
+  const std::string folder = TRY(KeyOfArtifactPath(path.empty() ? root : root + "/" + path));
+  return Json::MakeObject({{"root_uri", root_uri}, {"files", TRY(ListFiles(rooms, folder, path))}});
+}
+
+Result<Json> ListOfRun(Rooms& rooms, const Call& call) {
+  const tracking::Run run = TRY(rooms.tracking.GetRun(TRY(RequireRunId(call.fields))));
+  return ListBelow(rooms, run.info.artifact_uri, TRY(OptionalText(call.fields, "path")));
+}
+
+Result<Json> ListOfLoggedModel(Rooms& rooms, const Call& call) {
+  const tracking::LoggedModel model =
+      TRY(rooms.tracking.GetLoggedModel(call.http.GetParam("model_id")));
+  return ListBelow(rooms, model.artifact_uri,
+                   TRY(OptionalText(call.fields, "artifact_directory_path")));
+}
+
+Result<net::HttpResponse> GetOfRun(Rooms& rooms, const net::HttpRequest& request) {
+  const Call call = TRY(DecodeCall(request));
+  const std::string path = TRY(RequireText(call.fields, "path"));
+  const tracking::Run run = TRY(rooms.tracking.GetRun(TRY(RequireRunId(call.fields))));
+  const std::string root = run.info.artifact_uri.substr(tracking::kArtifactScheme.size());
+  return Download(rooms, TRY(KeyOfArtifactPath(root + "/" + path)), path);
+}
+
+Result<net::HttpResponse> GetProxied(Rooms& rooms, const net::HttpRequest& request) {
+  const std::string& path = request.GetParam("path");
+  return Download(rooms, TRY(KeyOfArtifactPath(path)), path);
+}
+
+base::Status Delete(Rooms& rooms, const net::HttpRequest& request) {
+  const std::string& path = request.GetParam("path");
+  const std::string key = TRY(KeyOfArtifactPath(path));
+  TRY(CheckWritable(rooms, path + (path.ends_with("/artifacts") ? "/all" : "")));
+  return rooms.blobs.Remove(key);
+}
+
+net::HttpResponse Answer(Result<net::HttpResponse> response) {
+  return response.ok() ? std::move(response).TakeValue() : ErrorResponse(response.status());
+}
+net::HttpResponse Answer(const base::Status& status) {
+  return status.ok() ? net::HttpResponse::Json(200, "{}") : ErrorResponse(status);
+}
+
+}  // namespace
+
+void AddArtifactRoutes(Routes& routes) {
+  routes.Add("GET", "artifacts/list", ListOfRun);
+  routes.Add("GET", "logged-models/{model_id}/artifacts/directories", ListOfLoggedModel);
+  net::Router& router = routes.router();
+  const std::shared_ptr<Rooms> rooms = routes.rooms();
+  for (const char* path : {"/get-artifact", "/ajax-api/2.0/mlflow/get-artifact"}) {
+    router.AddBlocking("GET", path, [rooms](net::HttpRequest& request) {
+      return Answer(GetOfRun(*rooms, request));
+    });
+  }
+  for (const std::string start :
+       {"/api/2.0/mlflow-artifacts/artifacts", "/ajax-api/2.0/mlflow-artifacts/artifacts"}) {
+    router.AddBlocking("GET", start, [rooms](net::HttpRequest& request) {
+      const Result<Call> call = DecodeCall(request);
+      if (!call.ok()) return ErrorResponse(call.status());
+      const Result<Json> files = ListProxied(*rooms, *call);
+      return files.ok() ? net::HttpResponse::Json(200, files->Dump())
+                        : ErrorResponse(files.status());
+    });
+    router.AddBlocking("GET", start + "/{path...}", [rooms](net::HttpRequest& request) {
+      return Answer(GetProxied(*rooms, request));
+    });
+    router.AddStreaming("PUT", start + "/{path...}", [rooms](net::HttpRequest& request) {
+      return Answer(Upload(*rooms, request));
+    });
+    router.AddBlocking("DELETE", start + "/{path...}", [rooms](net::HttpRequest& request) {
+      return Answer(Delete(*rooms, request));
+    });
+  }
+}
+
+}  // namespace slipway::api::mlflow

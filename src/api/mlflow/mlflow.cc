@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// A version's walk, its door: every route of MLflow's protocol, decoded, called, encoded.
+#include "api/mlflow/mlflow.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "api/mlflow/call.h"
+#include "api/mlflow/errors.h"
+
+namespace slipway::api::mlflow {
+namespace {
+
+// The release whose clients this is tested with; clients compare it with features they want.
+constexpr std::string_view kMlflowVersion = "3.17.2";
+
+net::HttpResponse Answer(Rooms& rooms, const Handler& handler, net::HttpRequest& request) {
+  const base::Result<Call> call = DecodeCall(request);
+  if (!call.ok()) return ErrorResponse(call.status());
+  const base::Result<base::Json> answer = handler(rooms, *call);
+  return answer.ok() ? net::HttpResponse::Json(200, answer->Dump())
+                     : ErrorResponse(answer.status());
+}
+
+// What clients may use beyond the plain protocol: nothing yet.
+net::HttpResponse ServerInfo(const net::HttpRequest&) {
+  return net::HttpResponse::Json(
+      200, base::Json::MakeObject({{"store_type", "SqlStore"},
+                                   {"workspaces_enabled", false},
+                                   {"trace_archival_enabled", false},
+                                   {"multipart_uploads_enabled", false},
+                                   {"multipart_downloads_enabled", false},
+                                   {"presigned_upload_run_id_supported", false},
+                                   {"presigned_upload_model_id_supported", false}})
+               .Dump());
+}
+
+}  // namespace
+
+void Routes::Add(std::string_view method, std::string_view path, Handler handler) {
+  const auto shared = std::make_shared<Handler>(std::move(handler));
+  for (const std::string_view prefix : {"/api/2.0/mlflow/", "/ajax-api/2.0/mlflow/"}) {
+    router_.AddBlocking(method, std::string(prefix) + std::string(path),
+                        [rooms = rooms_, shared](net::HttpRequest& request) {
+                          return Answer(*rooms, *shared, request);
+                        });
+  }
+}
+
+void Register(net::Router& router, tracking::Tracking& tracking, registry::Registry& registry,
+              storage::Blobs& blobs) {
+  // The handlers live in the router and share this.
+  const auto rooms = std::make_shared<Rooms>(Rooms{tracking, registry, blobs});
+  Routes routes(router, rooms);
+  AddExperimentRoutes(routes);
+  AddRunRoutes(routes);
+  AddLoggedModelRoutes(routes);
+  AddRegisteredModelRoutes(routes);
+  AddModelVersionRoutes(routes);
+  AddArtifactRoutes(routes);
+  for (const std::string_view prefix : {"/api/3.0/mlflow", "/ajax-api/3.0/mlflow"}) {
+    router.AddBlocking("GET", std::string(prefix) + "/server-info", ServerInfo);
+    router.OnNotFound(std::string(prefix) + "/", NoSuchEndpoint);
+  }
+  for (const std::string_view prefix : {"/api/2.0/mlflow", "/ajax-api/2.0/mlflow"}) {
+    router.OnNotFound(std::string(prefix) + "/", NoSuchEndpoint);
+    router.OnNotFound(std::string(prefix) + "-artifacts/", NoSuchEndpoint);
+  }
+  router.AddBlocking("GET", "/version", [](const net::HttpRequest&) {
+    return net::HttpResponse::Text(200, std::string(kMlflowVersion));
+  });
+}
+
+}  // namespace slipway::api::mlflow
