@@ -80,7 +80,9 @@ class Reader {
     }
     if (node.IsScalar()) return Given(node.Scalar());
     if (type == "string" && node.IsNull()) return Given(std::string());
-    return At(node, key, "expected a " + type);
+    return At(node, key,
+              type == "list of strings" ? "expected a list of strings"
+                                        : "expected one value (" + type + ")");
   }
 
   Result<Json> ToJson(const YAML::Node& node, const std::string& key, int depth) {

@@ -70,7 +70,7 @@ base::Status HttpAnswer::Take(std::string_view bytes) {
 
 base::Status HttpAnswer::End() {
   boost::system::error_code error;
-  state_->parser->put_eof(error);
+  if (state_->parser->got_some()) state_->parser->put_eof(error);
   if (error || !done())
     return base::Unavailable("bad_response", "the server closed before its response was whole");
   return base::Status::Ok();

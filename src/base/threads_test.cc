@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/threads.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+
+namespace slipway::base {
+namespace {
+
+TEST(ThreadPool, RefusesWhenItsQueueIsFull) {
+  ThreadPool pool("test", 1, 1);
+  std::promise<void> started;
+  std::promise<void> go;
+  auto may_go = go.get_future().share();
+  ASSERT_TRUE(pool.Submit([&started, may_go] {
+                    started.set_value();
+                    may_go.wait();
+                  })
+                  .ok());
+  started.get_future().wait();
+  ASSERT_TRUE(pool.Submit([] {}).ok());
+  EXPECT_EQ(pool.QueueLength(), 1U);
+  EXPECT_EQ(pool.Submit([] {}).reason(), "queue_full");
+  go.set_value();
+}
+
+TEST(ThreadPool, RunsWhatIsQueuedBeforeItStops) {
+  std::atomic<int> done{0};
+  ThreadPool pool("test", 3, 1000);
+  for (int i = 0; i < 500; ++i) ASSERT_TRUE(pool.Submit([&done] { ++done; }).ok());
+  pool.Stop();
+  EXPECT_EQ(done, 500);
+  EXPECT_EQ(pool.Submit([] {}).code(), Code::kUnavailable);
+  pool.Stop();
+}
+
+}  // namespace
+}  // namespace slipway::base
