@@ -27,7 +27,8 @@ class GrpcServer {
  public:
   explicit GrpcServer(GrpcServerSettings settings);
   ~GrpcServer();
-  // Before Start; the server owns it.
+  // Before Start; the server owns it. The caller includes the generated .grpc.pb.h (grpc::Service
+  // is incomplete here).
   void Add(std::unique_ptr<grpc::Service> service);
   base::Status Start();
   void Stop();  // drains, at most drain_timeout
