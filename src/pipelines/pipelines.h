@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -33,7 +34,8 @@ void Describe(base::Schema& schema, PipelineSettings& settings);
 
 // What steps are told of the server.
 struct PipelineSurroundings {
-  std::string server_url;   // SLIPWAY_URL and MLFLOW_TRACKING_URI
+  // SLIPWAY_URL and MLFLOW_TRACKING_URI; asked when a step starts, because the port may be known only after the start.
+  std::function<std::string()> server_url;
   std::string data_folder;  // logs and scratch folders go below <data_folder>/pipelines
 };
 
