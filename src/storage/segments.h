@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Segments: an append-only log of records in numbered files of one folder. A record is [length u32][crc32c u32][bytes], little
-// endian. A torn tail is cut off at open; a bad checksum before the tail is kDataLoss naming file and offset.
+// Segments: an append-only log of records in numbered files of one folder (format: docs/formats/segments.md). A torn tail is cut
+// off at open; damage before it is kDataLoss (reason "segment_damaged") naming file and offset.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,6 @@
 #include <string>
 #include <string_view>
 
-#include "base/config.h"
 #include "base/metrics.h"
 #include "base/status.h"
 
@@ -24,25 +23,38 @@ struct SegmentSettings {
   int64_t max_record_bytes = 16LL * 1024 * 1024;
 };
 
+inline constexpr int64_t kRecordHeaderBytes = 8;
+
+// Positions rise with every record. {0, 0} is before the first one.
 struct RecordPosition {
   int64_t segment = 0;
-  int64_t offset = 0;
+  int64_t offset = 0;  // of the record's header in its file
   friend auto operator<=>(const RecordPosition&, const RecordPosition&) = default;
 };
+
+// Where to go on after the record of `size` bytes at `position`.
+inline RecordPosition After(RecordPosition position, size_t size) {
+  return {position.segment, position.offset + kRecordHeaderBytes + static_cast<int64_t>(size)};
+}
 
 // Thread-safe.
 class Segments {
  public:
+  // Makes the folder. kFailedPrecondition (reason "in_use") when another process has it open. `name` labels the metrics.
   static base::Result<std::unique_ptr<Segments>> Open(const std::string& folder, const SegmentSettings& settings,
                                                       std::string_view name, base::Metrics& metrics);
   virtual ~Segments() = default;
   // Returns once the record is as durable as the setting says. kResourceExhausted when the disk is full: nothing was written.
+  // kInvalidArgument: longer than max_record_bytes. kDataLoss (reason "log_stopped"): fsync failed, so that nobody knows what the
+  // disk holds; nothing is appended until the log is opened again.
   virtual base::Result<RecordPosition> Append(std::string_view record) = 0;
-  // Records at or after `from` in order until `visit` returns false. Sees every acknowledged record.
+  // Records at or after `from` (a position given before, or After one) in order until `visit` returns false. Sees every
+  // acknowledged record; with Durability::kPower no others. A `from` past the end visits nothing. `visit` may Append.
   virtual base::Status Scan(RecordPosition from,
                             const std::function<bool(RecordPosition, std::string_view)>& visit) const = 0;
+  // kNotFound when no record can be there.
   virtual base::Result<std::string> ReadAt(RecordPosition position) const = 0;
-  virtual RecordPosition End() const = 0;
+  virtual RecordPosition End() const = 0;  // behind the last record that a Scan sees
   virtual int64_t RecordCount() const = 0;  // since the folder was made, cut-off tails not counted
 };
 
