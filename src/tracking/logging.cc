@@ -14,34 +14,50 @@ namespace slipway::tracking {
 namespace {
 
 constexpr size_t kMetricRowsPerStatement = 100;
-constexpr std::string_view kMetricColumns =
-    "(run_id, key, timestamp_ms, step, value, is_nan, model_id, dataset_name, dataset_digest)";
-constexpr size_t kMetricColumnCount = 9;
-
 // SQLite has no NaN and infinities have no JSON: NaN is a flag beside 0, infinities are the largest
 // finite numbers.
-void AppendMetric(storage::SqlParams& params, const std::string& run_id, const Metric& metric) {
+storage::SqlParams NumberColumns(const Metric& metric) {
   constexpr double kMost = std::numeric_limits<double>::max();
   const bool is_nan = std::isnan(metric.value);
-  params.insert(params.end(), {run_id, metric.key, metric.timestamp_ms, metric.step,
-                               is_nan ? 0.0 : std::clamp(metric.value, -kMost, kMost),
-                               static_cast<int64_t>(is_nan), metric.model_id, metric.dataset_name,
-                               metric.dataset_digest});
+  return {metric.key, metric.timestamp_ms, metric.step,
+          is_nan ? 0.0 : std::clamp(metric.value, -kMost, kMost), static_cast<int64_t>(is_nan)};
 }
 
 base::Status InsertMetrics(storage::Transaction& transaction, const std::string& into,
                            const std::string& on_conflict, const std::string& run_id,
                            const std::vector<Metric>& metrics) {
+  constexpr size_t kColumns = 6;
   for (size_t first = 0; first < metrics.size(); first += kMetricRowsPerStatement) {
     const size_t count = std::min(kMetricRowsPerStatement, metrics.size() - first);
-    std::string sql = "INSERT INTO " + into + " " + std::string(kMetricColumns) + " VALUES ";
+    std::string sql =
+        "INSERT INTO " + into + " (run_id, key, timestamp_ms, step, value, is_nan) VALUES ";
     storage::SqlParams params;
     for (size_t i = 0; i < count; ++i) {
-      sql +=
-          (i == 0 ? "(" : ", (") + Placeholders(i * kMetricColumnCount, kMetricColumnCount) + ")";
-      AppendMetric(params, run_id, metrics[first + i]);
+      sql += (i == 0 ? "(" : ", (") + Placeholders(i * kColumns, kColumns) + ")";
+      params.emplace_back(run_id);
+      for (storage::SqlValue& value : NumberColumns(metrics[first + i]))
+        params.push_back(std::move(value));
     }
     TRY(transaction.Execute(sql + on_conflict, params));
+  }
+  return {};
+}
+
+// What a metric says of a logged model stands beside the run's own history: clients log it twice,
+// with and without.
+base::Status InsertModelMetrics(storage::Transaction& transaction, const std::string& run_id,
+                                const std::vector<Metric>& metrics) {
+  for (const Metric& metric : metrics) {
+    if (metric.model_id.empty()) continue;
+    storage::SqlParams params = {metric.model_id, run_id, metric.dataset_name,
+                                 metric.dataset_digest};
+    for (storage::SqlValue& value : NumberColumns(metric)) params.push_back(std::move(value));
+    TRY(
+        transaction.Execute("INSERT INTO tracking_logged_model_metrics (model_id, run_id, "
+                            "dataset_name, dataset_digest, key, "
+                            "timestamp_ms, step, value, is_nan) VALUES ($1, $2, $3, $4, $5, $6, "
+                            "$7, $8, $9) ON CONFLICT DO NOTHING",
+                            params));
   }
   return {};
 }
@@ -63,16 +79,15 @@ std::vector<Metric> LatestOf(const std::vector<Metric>& metrics) {
 base::Status WriteMetrics(storage::Transaction& transaction, const std::string& run_id,
                           const std::vector<Metric>& metrics) {
   TRY(InsertMetrics(transaction, "tracking_metrics", " ON CONFLICT DO NOTHING", run_id, metrics));
-  return InsertMetrics(
-      transaction, "tracking_latest_metrics",
-      " ON CONFLICT (run_id, key) DO UPDATE SET timestamp_ms = excluded.timestamp_ms, step = "
-      "excluded.step, "
-      "value = excluded.value, is_nan = excluded.is_nan, model_id = excluded.model_id, "
-      "dataset_name = excluded.dataset_name, dataset_digest = excluded.dataset_digest "
-      "WHERE (excluded.step, excluded.timestamp_ms, excluded.value) >= "
-      "(tracking_latest_metrics.step, tracking_latest_metrics.timestamp_ms, "
-      "tracking_latest_metrics.value)",
-      run_id, LatestOf(metrics));
+  TRY(InsertModelMetrics(transaction, run_id, metrics));
+  return InsertMetrics(transaction, "tracking_latest_metrics",
+                       " ON CONFLICT (run_id, key) DO UPDATE SET timestamp_ms = "
+                       "excluded.timestamp_ms, step = excluded.step, "
+                       "value = excluded.value, is_nan = excluded.is_nan "
+                       "WHERE (excluded.step, excluded.timestamp_ms, excluded.value) >= "
+                       "(tracking_latest_metrics.step, tracking_latest_metrics.timestamp_ms, "
+                       "tracking_latest_metrics.value)",
+                       run_id, LatestOf(metrics));
 }
 
 base::Status WriteParams(storage::Transaction& transaction, const std::string& run_id,
@@ -201,14 +216,12 @@ base::Result<Page<Metric>> Tracking::MetricHistory(const std::string& run_id,
     page = {};
     TRY(LoadRunInfo(transaction, run_id));
     for (const storage::Row& row : TRY(transaction.Query(
-             "SELECT value, is_nan, timestamp_ms, step, model_id, dataset_name, dataset_digest "
-             "FROM tracking_metrics "
+             "SELECT value, is_nan, timestamp_ms, step FROM tracking_metrics "
              "WHERE run_id = $1 AND key = $2 ORDER BY timestamp_ms, step, value LIMIT $3 OFFSET $4",
              {run_id, key, limit + 1, offset}))) {
       const double value =
           row.Int(1) != 0 ? std::numeric_limits<double>::quiet_NaN() : row.Double(0);
-      page.items.push_back(
-          {key, value, row.Int(2), row.Int(3), row.Text(4), row.Text(5), row.Text(6)});
+      page.items.push_back({key, value, row.Int(2), row.Int(3), {}, {}, {}});
     }
     page.more = static_cast<int64_t>(page.items.size()) > limit;
     if (page.more) page.items.pop_back();

@@ -37,16 +37,13 @@ base::Status ForEach(storage::Transaction& transaction, const std::string& sql,
   return {};
 }
 
-// key, value, is_nan, timestamp_ms, step, model_id, dataset_name, dataset_digest from column 1 on
+// key, value, is_nan, timestamp_ms, step from column 1 on
 Metric ParseMetric(const storage::Row& row) {
   Metric metric;
   metric.key = row.Text(1);
   metric.value = row.Int(3) != 0 ? std::numeric_limits<double>::quiet_NaN() : row.Double(2);
   metric.timestamp_ms = row.Int(4);
   metric.step = row.Int(5);
-  metric.model_id = row.Text(6);
-  metric.dataset_name = row.Text(7);
-  metric.dataset_digest = row.Text(8);
   return metric;
 }
 
@@ -250,9 +247,8 @@ base::Status AddExperimentTags(storage::Transaction& transaction,
 base::Status AddRunData(storage::Transaction& transaction, std::vector<Run>& runs) {
   const auto id_of = [](const Run& run) -> const std::string& { return run.info.run_id; };
   TRY(ForEach<Run>(transaction,
-                   "SELECT run_id, key, value, is_nan, timestamp_ms, step, model_id, dataset_name, "
-                   "dataset_digest "
-                   "FROM tracking_latest_metrics WHERE run_id IN (?) ORDER BY key",
+                   "SELECT run_id, key, value, is_nan, timestamp_ms, step FROM "
+                   "tracking_latest_metrics WHERE run_id IN (?) ORDER BY key",
                    runs, id_of, [](Run& run, const storage::Row& row) -> base::Status {
                      run.metrics.push_back(ParseMetric(row));
                      return {};
@@ -307,12 +303,13 @@ base::Status AddLoggedModelData(storage::Transaction& transaction,
       }));
   return ForEach<LoggedModel>(
       transaction,
-      "SELECT model_id, key, value, is_nan, timestamp_ms, step, run_id, dataset_name, "
-      "dataset_digest "
-      "FROM tracking_metrics WHERE model_id IN (?) ORDER BY key, step, timestamp_ms",
+      "SELECT model_id, key, value, is_nan, timestamp_ms, step, dataset_name, dataset_digest "
+      "FROM tracking_logged_model_metrics WHERE model_id IN (?) ORDER BY key, step, timestamp_ms",
       models, id_of, [](LoggedModel& model, const storage::Row& row) -> base::Status {
         Metric metric = ParseMetric(row);
         metric.model_id = model.model_id;
+        metric.dataset_name = row.Text(6);
+        metric.dataset_digest = row.Text(7);
         const bool follows = !model.metrics.empty() && model.metrics.back().key == metric.key &&
                              model.metrics.back().dataset_digest == metric.dataset_digest;
         if (follows) model.metrics.pop_back();

@@ -61,7 +61,7 @@ const Searched& SearchedLoggedModels() {
       .table = "tracking_logged_models",
       .id = "model_id",
       .columns = kLoggedModelColumns,
-      .metrics = "tracking_metrics",
+      .metrics = "tracking_logged_model_metrics",
       .metrics_id = "model_id",
       .params = "tracking_logged_model_params",
       .tags = "tracking_logged_model_tags",

@@ -12,6 +12,9 @@ namespace slipway::api::mlflow {
 namespace {
 
 constexpr size_t kMostFilterBytes = 100'000;
+// Clients add `tags.mlflow.prompt.is_prompt != 'true'` to what they search, and mean those without
+// the tag too.
+constexpr std::string_view kPromptTag = "mlflow.prompt.is_prompt";
 
 using tracking::Condition;
 using tracking::Entity;
@@ -352,7 +355,7 @@ base::Result<bool> MatchesText(const Condition& condition,
     return base::InvalidArgument("filter", "Invalid comparator '" + op + "' for '" + condition.key +
                                                "'. Expected =, !=, LIKE, ILIKE, IN or NOT IN.");
   }
-  if (!actual) return false;
+  if (!actual) return condition.key == kPromptTag && op == "!=";
   if (op == "=") return *actual == text;
   if (op == "!=") return *actual != text;
   if (op == "LIKE") return Like(text, *actual);

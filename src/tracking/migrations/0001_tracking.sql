@@ -30,12 +30,8 @@ CREATE TABLE tracking_metrics (
   step BIGINT NOT NULL,
   value DOUBLE PRECISION NOT NULL,
   is_nan BIGINT NOT NULL,
-  model_id TEXT NOT NULL,
-  dataset_name TEXT NOT NULL,
-  dataset_digest TEXT NOT NULL,
-  PRIMARY KEY (run_id, key, timestamp_ms, step, value, is_nan, model_id)
+  PRIMARY KEY (run_id, key, timestamp_ms, step, value, is_nan)
 );
-CREATE INDEX tracking_metrics_by_model ON tracking_metrics (model_id);
 CREATE TABLE tracking_latest_metrics (
   run_id TEXT NOT NULL,
   key TEXT NOT NULL,
@@ -43,10 +39,19 @@ CREATE TABLE tracking_latest_metrics (
   step BIGINT NOT NULL,
   value DOUBLE PRECISION NOT NULL,
   is_nan BIGINT NOT NULL,
+  PRIMARY KEY (run_id, key)
+);
+CREATE TABLE tracking_logged_model_metrics (
   model_id TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  key TEXT NOT NULL,
+  timestamp_ms BIGINT NOT NULL,
+  step BIGINT NOT NULL,
+  value DOUBLE PRECISION NOT NULL,
+  is_nan BIGINT NOT NULL,
   dataset_name TEXT NOT NULL,
   dataset_digest TEXT NOT NULL,
-  PRIMARY KEY (run_id, key)
+  PRIMARY KEY (model_id, run_id, key, timestamp_ms, step, value, is_nan, dataset_digest)
 );
 CREATE TABLE tracking_params (
   run_id TEXT NOT NULL,
