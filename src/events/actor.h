@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Actor: who does something. It travels with every call that changes something and is written into the event.
+// Actor: who does something. It travels with every call that changes something and is written into
+// the event.
 #pragma once
 
 #include <string>

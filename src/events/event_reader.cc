@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A version's walk: rooms above the one that changed something learn of it here, also after a restart.
+// A version's walk: rooms above the one that changed something learn of it here, also after a
+// restart.
 #include <algorithm>
 #include <utility>
 
@@ -7,13 +8,15 @@
 
 namespace slipway::events {
 
-EventReader::EventReader(EventLog& log, storage::Database& database, std::string name, EventFilter filter)
+EventReader::EventReader(EventLog& log, storage::Database& database, std::string name,
+                         EventFilter filter)
     : log_(log), database_(database), name_(std::move(name)), filter_(std::move(filter)) {
   filter_.since.reset();
   filter_.newest_first = false;
 }
 
-base::Result<int64_t> EventReader::ProcessBatch(const std::function<base::Status(const Event&)>& handle, int64_t most) {
+base::Result<int64_t> EventReader::ProcessBatch(
+    const std::function<base::Status(const Event&)>& handle, int64_t most) {
   const int64_t start = TRY(log_.Position(name_));
   // Read before the list: whatever the filter passes over up to here is done with, too.
   const int64_t last = log_.LastSequence();
@@ -29,9 +32,12 @@ base::Result<int64_t> EventReader::ProcessBatch(const std::function<base::Status
     ++taken;
     position = event.sequence;
   }
-  if (failure.ok() && static_cast<int64_t>(events.size()) < most) position = std::max(position, last);
+  if (failure.ok() && static_cast<int64_t>(events.size()) < most)
+    position = std::max(position, last);
   if (position > start) {
-    TRY(database_.Write([&](storage::Transaction& transaction) { return log_.SavePosition(transaction, name_, position); }));
+    TRY(database_.Write([&](storage::Transaction& transaction) {
+      return log_.SavePosition(transaction, name_, position);
+    }));
   }
   if (!failure.ok()) return failure;
   return taken;

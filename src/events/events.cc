@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A version's walk: the fact is written in the transaction of the change, and whoever waits for it is woken after the commit.
+// A version's walk: the fact is written in the transaction of the change, and whoever waits for it
+// is woken after the commit.
 #include "events/events.h"
 
 #include <algorithm>
@@ -18,9 +19,11 @@ constexpr std::string_view kColumns = "sequence, time, type, subject, actor, sou
 
 enum Column : size_t { kSequence, kTime, kType, kSubject, kActor, kSource, kData, kHash };
 
-// The text that is hashed: JSON with fixed field order; `data` is the stored text, so that it is never printed anew.
+// The text that is hashed: JSON with fixed field order; `data` is the stored text, so that it is
+// never printed anew.
 std::string CanonicalJson(const Event& event, std::string_view data) {
-  std::string text = "{\"sequence\":" + std::to_string(event.sequence) + ",\"time\":" + std::to_string(event.time);
+  std::string text =
+      "{\"sequence\":" + std::to_string(event.sequence) + ",\"time\":" + std::to_string(event.time);
   const auto add = [&](std::string_view key, std::string_view value) {
     text.append(",\"").append(key).append("\":");
     base::AppendJsonString(text, value);
@@ -53,13 +56,15 @@ Event FromRow(const storage::Row& row) {
 }
 
 base::Status ChainBroken(int64_t sequence, std::string_view what) {
-  return {base::Code::kDataLoss, "chain_broken", "event " + std::to_string(sequence) + " " + std::string(what)};
+  return {base::Code::kDataLoss, "chain_broken",
+          "event " + std::to_string(sequence) + " " + std::string(what)};
 }
 
 }  // namespace
 
 struct EventLog::State {
-  State(storage::Database& database_in, base::Clock& clock_in) : database(database_in), clock(clock_in) {}
+  State(storage::Database& database_in, base::Clock& clock_in)
+      : database(database_in), clock(clock_in) {}
 
   void Wake(int64_t sequence) {
     const std::lock_guard lock(mutex);
@@ -75,7 +80,8 @@ struct EventLog::State {
   int64_t last_written = 0;
 };
 
-EventLog::EventLog(storage::Database& database, base::Clock& clock) : state_(std::make_shared<State>(database, clock)) {}
+EventLog::EventLog(storage::Database& database, base::Clock& clock)
+    : state_(std::make_shared<State>(database, clock)) {}
 EventLog::~EventLog() = default;
 
 base::Json ToJson(const Event& event) {
@@ -94,17 +100,22 @@ base::Status EventLog::Append(storage::Transaction& transaction, Event event) {
   if (event.data.is_null()) event.data = base::Json::MakeObject();
   if (!event.data.is_object()) return base::InvalidArgument("data", "expected an object");
   const std::string data = event.data.Dump();
-  const size_t size = event.type.size() + event.subject.size() + event.actor.name.size() + event.actor.source.size() + data.size();
+  const size_t size = event.type.size() + event.subject.size() + event.actor.name.size() +
+                      event.actor.source.size() + data.size();
   if (size > kMaxEventBytes) {
-    return base::InvalidArgument("data", "an event has at most " + std::to_string(kMaxEventBytes) + " bytes");
+    return base::InvalidArgument(
+        "data", "an event has at most " + std::to_string(kMaxEventBytes) + " bytes");
   }
-  const storage::Rows last = TRY(transaction.Query("SELECT sequence, hash FROM events ORDER BY sequence DESC LIMIT 1"));
+  const storage::Rows last =
+      TRY(transaction.Query("SELECT sequence, hash FROM events ORDER BY sequence DESC LIMIT 1"));
   event.sequence = last.empty() ? 1 : last[0].Int(0) + 1;
   event.time = state_->clock.Now();
   event.hash = ChainHash(last.empty() ? "" : last[0].Text(1), event, data);
-  TRY(transaction.Execute(
-      "INSERT INTO events (sequence, time, type, subject, actor, source, data, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-      {event.sequence, event.time, event.type, event.subject, event.actor.name, event.actor.source, data, event.hash}));
+  TRY(
+      transaction.Execute("INSERT INTO events (sequence, time, type, subject, actor, source, data, "
+                          "hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                          {event.sequence, event.time, event.type, event.subject, event.actor.name,
+                           event.actor.source, data, event.hash}));
   transaction.AfterCommit([state = state_, sequence = event.sequence] { state->Wake(sequence); });
   return base::Status::Ok();
 }
@@ -160,21 +171,24 @@ void EventLog::Unsubscribe(int64_t id) {
 }
 
 base::Result<int64_t> EventLog::Position(std::string_view name) const {
-  const storage::Rows rows =
-      TRY(state_->database.Query("SELECT sequence FROM event_positions WHERE name = $1", {std::string(name)}));
+  const storage::Rows rows = TRY(state_->database.Query(
+      "SELECT sequence FROM event_positions WHERE name = $1", {std::string(name)}));
   return rows.empty() ? 0 : rows[0].Int(0);
 }
 
-base::Status EventLog::SavePosition(storage::Transaction& transaction, std::string_view name, int64_t sequence) {
-  TRY(transaction.Execute("INSERT INTO event_positions (name, sequence) VALUES ($1, $2) "
+base::Status EventLog::SavePosition(storage::Transaction& transaction, std::string_view name,
+                                    int64_t sequence) {
+  TRY(
+      transaction.Execute("INSERT INTO event_positions (name, sequence) VALUES ($1, $2) "
                           "ON CONFLICT (name) DO UPDATE SET sequence = excluded.sequence",
                           {std::string(name), sequence}));
   return base::Status::Ok();
 }
 
 base::Status EventLog::VerifyChain() const {
-  const std::string sql =
-      "SELECT " + std::string(kColumns) + " FROM events WHERE sequence > $1 ORDER BY sequence LIMIT " + std::to_string(kVerifyBatch);
+  const std::string sql = "SELECT " + std::string(kColumns) +
+                          " FROM events WHERE sequence > $1 ORDER BY sequence LIMIT " +
+                          std::to_string(kVerifyBatch);
   return state_->database.Read([&](storage::Transaction& transaction) -> base::Status {
     int64_t sequence = 0;
     std::string hash;
@@ -184,7 +198,8 @@ base::Status EventLog::VerifyChain() const {
         const Event event = FromRow(row);
         ++sequence;
         if (event.sequence != sequence) return ChainBroken(sequence, "is missing");
-        if (ChainHash(hash, event, row.Text(kData)) != event.hash) return ChainBroken(sequence, "was changed: its hash does not fit");
+        if (ChainHash(hash, event, row.Text(kData)) != event.hash)
+          return ChainBroken(sequence, "was changed: its hash does not fit");
         hash = event.hash;
       }
       if (rows.size() < static_cast<size_t>(kVerifyBatch)) return base::Status::Ok();

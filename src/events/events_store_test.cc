@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "events/events.h"
-
 #include <gtest/gtest.h>
 
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "events/events.h"
 #include "events/migrations.h"
 #include "storage/databases_testing.h"
 
@@ -20,7 +19,8 @@ using base::Status;
 class EventsStore : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override { ASSERT_EQ(database_->Migrate(Migrations()).ToString(), "OK"); }
-  Status Add(const std::string& type, const std::string& subject = "model/flights", Json data = Json()) {
+  Status Add(const std::string& type, const std::string& subject = "model/flights",
+             Json data = Json()) {
     return database_->Write([&](storage::Transaction& transaction) {
       Event event;
       event.type = type;
@@ -110,7 +110,8 @@ TEST_P(EventsStore, FiltersByTypeSubjectTimeAndPlace) {
   EXPECT_EQ(Sequences({.type_prefix = "version."}), (std::vector<int64_t>{1, 2}));
   EXPECT_EQ(Sequences({.subject_prefix = "model/b"}), (std::vector<int64_t>{2, 3}));
   EXPECT_EQ(Sequences({.subject_prefix = "model/%"}), (std::vector<int64_t>{4}));
-  EXPECT_EQ(Sequences({.type_prefix = "version.", .subject_prefix = "model/b"}), (std::vector<int64_t>{2}));
+  EXPECT_EQ(Sequences({.type_prefix = "version.", .subject_prefix = "model/b"}),
+            (std::vector<int64_t>{2}));
   EXPECT_EQ(Sequences({.after_sequence = 1, .limit = 2}), (std::vector<int64_t>{2, 3}));
   EXPECT_EQ(Sequences({.since = 2'000'000}), (std::vector<int64_t>{3, 4}));
   EXPECT_EQ(Sequences({.limit = 2, .newest_first = true}), (std::vector<int64_t>{4, 3}));

@@ -12,7 +12,8 @@ std::string_view SchemeOf(std::string_view address) {
 std::string ResolveAddress(std::string_view address, const std::string& data_folder) {
   const size_t start = SchemeOf(address).size() + 1;
   if (start >= address.size() || address[start] == '/') return std::string(address);
-  return std::string(address.substr(0, start)) + data_folder + "/" + std::string(address.substr(start));
+  return std::string(address.substr(0, start)) + data_folder + "/" +
+         std::string(address.substr(start));
 }
 
 std::string PathOfAddress(std::string_view address, std::string_view scheme) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blobs: artifacts by key, write-once. Keys are relative paths ("models/fraud/v12/model.onnx"); a key with "..", a leading '/',
-// an empty segment or a control character, or of more than kMaxKeyBytes, is kInvalidArgument (field "key").
+// Blobs: artifacts by key, write-once. Keys are relative paths ("models/fraud/v12/model.onnx"); a
+// key with "..", a leading '/', an empty segment or a control character, or of more than
+// kMaxKeyBytes, is kInvalidArgument (field "key").
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@
 namespace slipway::storage {
 
 inline constexpr size_t kMaxKeyBytes = 1024;
-inline constexpr size_t kMaxListed = 1'000'000;  // entries of one List or ListAll; past it kResourceExhausted
+inline constexpr size_t kMaxListed =
+    1'000'000;  // entries of one List or ListAll; past it kResourceExhausted
 
 struct BlobInfo {
   std::string key;  // for List: below the asked prefix, relative to it
@@ -28,14 +30,16 @@ struct BlobDigest {
   std::string sha256;  // hex
 };
 
-// Not thread-safe. Nothing is visible under the key until Publish; the destructor drops what was not published.
+// Not thread-safe. Nothing is visible under the key until Publish; the destructor drops what was
+// not published.
 class BlobWriter {
  public:
   virtual ~BlobWriter() = default;
   virtual base::Status Append(std::span<const char> bytes) = 0;
-  // Makes the bytes durable and visible in one step; at most once. kAlreadyExists (reason "blob_exists") when the key holds
-  // something else; the same bytes again succeed. On S3 and GCS the check and the upload are two requests: of two Publishes of
-  // different bytes under one key at the same moment, the later upload wins. Keys that one writer chose anew are never so.
+  // Makes the bytes durable and visible in one step; at most once. kAlreadyExists (reason
+  // "blob_exists") when the key holds something else; the same bytes again succeed. On S3 and GCS
+  // the check and the upload are two requests: of two Publishes of different bytes under one key at
+  // the same moment, the later upload wins. Keys that one writer chose anew are never so.
   virtual base::Result<BlobDigest> Publish() = 0;
 };
 
@@ -64,7 +68,8 @@ class Blobs {
   base::Result<BlobDigest> Put(std::string_view key, std::string_view bytes);
   base::Result<std::string> Get(std::string_view key, int64_t most_bytes);
   base::Result<BlobDigest> Digest(std::string_view key);  // reads it all
-  // Copies all below `folder` into a local folder, which is made (runtimes open files by path). kNotFound when there is nothing.
+  // Copies all below `folder` into a local folder, which is made (runtimes open files by path).
+  // kNotFound when there is nothing.
   base::Status CopyToLocal(std::string_view folder, const std::string& local_folder);
 };
 
@@ -74,9 +79,11 @@ struct BlobStore {
   base::Result<std::unique_ptr<Blobs>> (*open)(const std::string& uri);
 };
 
-// "file:<path>" (relative: below the data folder), "s3://bucket/prefix?region=..." or "gs://bucket/prefix": as Arrow's URIs, of
-// the schemes in `stores`. Credentials come from the environment, as each cloud's own tools take them.
-base::Result<std::unique_ptr<Blobs>> OpenBlobs(const std::string& uri, const std::string& data_folder,
+// "file:<path>" (relative: below the data folder), "s3://bucket/prefix?region=..." or
+// "gs://bucket/prefix": as Arrow's URIs, of the schemes in `stores`. Credentials come from the
+// environment, as each cloud's own tools take them.
+base::Result<std::unique_ptr<Blobs>> OpenBlobs(const std::string& uri,
+                                               const std::string& data_folder,
                                                std::span<const BlobStore> stores);
 
 }  // namespace slipway::storage

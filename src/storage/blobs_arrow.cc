@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A version's walk, in a fleet: its artifacts come to rest in a bucket. An upload is spooled to a nameless local file first, so
-// that its digest is known, nothing half-done is ever in the bucket, and an existing key can be compared before it is touched.
+// A version's walk, in a fleet: its artifacts come to rest in a bucket. An upload is spooled to a
+// nameless local file first, so that its digest is known, nothing half-done is ever in the bucket,
+// and an existing key can be compared before it is touched.
 #include "storage/blobs_arrow.h"
 
 #include <arrow/filesystem/filesystem.h>
@@ -45,8 +46,8 @@ base::Status StartS3() {
   return started.ok() ? base::Status::Ok() : StatusOf(started, "start S3");
 }
 
-// Arrow's S3 layer must end before its own static objects do. The last of them is made with the first client, so this comes
-// after that: exit handlers run last in, first out.
+// Arrow's S3 layer must end before its own static objects do. The last of them is made with the
+// first client, so this comes after that: exit handlers run last in, first out.
 void EndS3AtExit() {
   static std::once_flag once;
   std::call_once(once, [] { std::atexit([] { (void)fs::EnsureS3Finalized(); }); });
@@ -83,7 +84,9 @@ class ArrowBlobs final : public Blobs {
   base::Result<std::unique_ptr<BlobReader>> Open(std::string_view key) override;
   base::Result<BlobInfo> Stat(std::string_view key) override;
   base::Result<std::vector<BlobInfo>> List(std::string_view folder) override;
-  base::Result<std::vector<BlobInfo>> ListAll(std::string_view folder) override { return Select(folder, true); }
+  base::Result<std::vector<BlobInfo>> ListAll(std::string_view folder) override {
+    return Select(folder, true);
+  }
   base::Status Remove(std::string_view key) override;
   std::string UriOf(std::string_view key) const override { return scheme_ + "://" + PathOf(key); }
 
@@ -105,7 +108,8 @@ class ArrowBlobs final : public Blobs {
 
 class ArrowWriter final : public BlobWriter {
  public:
-  ArrowWriter(ArrowBlobs& blobs, std::string_view key, Spool spool) : blobs_(blobs), key_(key), spool_(std::move(spool)) {}
+  ArrowWriter(ArrowBlobs& blobs, std::string_view key, Spool spool)
+      : blobs_(blobs), key_(key), spool_(std::move(spool)) {}
 
   base::Status Append(std::span<const char> bytes) override {
     if (std::fwrite(bytes.data(), 1, bytes.size(), spool_.get()) != bytes.size()) {
@@ -129,10 +133,12 @@ class ArrowWriter final : public BlobWriter {
       TRY(blobs_.Upload(key_, spool.get()));
       return digest_;
     }
-    if (!held->is_directory && held->size_bytes == digest_.size_bytes && TRY(blobs_.Digest(key_)).sha256 == digest_.sha256) {
+    if (!held->is_directory && held->size_bytes == digest_.size_bytes &&
+        TRY(blobs_.Digest(key_)).sha256 == digest_.sha256) {
       return digest_;
     }
-    return base::AlreadyExists("blob_exists", key_ + " exists and holds something else; artifacts are written once");
+    return base::AlreadyExists(
+        "blob_exists", key_ + " exists and holds something else; artifacts are written once");
   }
 
  private:
@@ -195,7 +201,8 @@ base::Result<BlobInfo> ArrowBlobs::Stat(std::string_view key) {
   TRY(CheckKey(key));
   const auto info = files_->GetFileInfo(PathOf(key));
   if (!info.ok()) return StatusOf(info.status(), "look for " + UriOf(key));
-  if (info->type() == fs::FileType::NotFound) return base::NotFound("no_blob", "there is no " + std::string(key));
+  if (info->type() == fs::FileType::NotFound)
+    return base::NotFound("no_blob", "there is no " + std::string(key));
   if (info->type() == fs::FileType::Directory) return BlobInfo{std::string(key), 0, true};
   return BlobInfo{std::string(key), info->size(), false};
 }
@@ -208,15 +215,18 @@ base::Result<std::vector<BlobInfo>> ArrowBlobs::Select(std::string_view folder, 
   selector.allow_not_found = true;
   const auto found = files_->GetFileInfo(selector);
   if (!found.ok()) return StatusOf(found.status(), "list " + UriOf(folder));
-  if (found->size() > kMaxListed) return base::ResourceExhausted("too_many_blobs", "more than 1000000 entries");
+  if (found->size() > kMaxListed)
+    return base::ResourceExhausted("too_many_blobs", "more than 1000000 entries");
   std::vector<BlobInfo> infos;
   for (const fs::FileInfo& info : *found) {
     const bool is_directory = info.type() == fs::FileType::Directory;
     if (recursive && is_directory) continue;
     if (info.path().size() <= selector.base_dir.size()) continue;  // the folder's own marker
-    infos.push_back({info.path().substr(selector.base_dir.size() + 1), is_directory ? 0 : info.size(), is_directory});
+    infos.push_back({info.path().substr(selector.base_dir.size() + 1),
+                     is_directory ? 0 : info.size(), is_directory});
   }
-  std::sort(infos.begin(), infos.end(), [](const BlobInfo& a, const BlobInfo& b) { return a.key < b.key; });
+  std::sort(infos.begin(), infos.end(),
+            [](const BlobInfo& a, const BlobInfo& b) { return a.key < b.key; });
   return infos;
 }
 
@@ -229,13 +239,15 @@ base::Result<std::vector<BlobInfo>> ArrowBlobs::List(std::string_view folder) {
     if (children.empty() || children.back().key != info.key) children.push_back(std::move(info));
   }
   // Whole paths sort otherwise than first segments ("a.txt" < "a/b" but "a" < "a.txt").
-  std::sort(children.begin(), children.end(), [](const BlobInfo& a, const BlobInfo& b) { return a.key < b.key; });
+  std::sort(children.begin(), children.end(),
+            [](const BlobInfo& a, const BlobInfo& b) { return a.key < b.key; });
   const auto same = [](const BlobInfo& a, const BlobInfo& b) { return a.key == b.key; };
   children.erase(std::unique(children.begin(), children.end(), same), children.end());
   return children;
 }
 
-// Arrow leaves a marker object for a folder whose last file went; the other stores have no empty folders.
+// Arrow leaves a marker object for a folder whose last file went; the other stores have no empty
+// folders.
 base::Status ArrowBlobs::RemoveEmptyParents(std::string_view key) {
   for (std::string_view parent = ParentOf(key); !parent.empty(); parent = ParentOf(parent)) {
     if (!TRY(List(parent)).empty()) break;
@@ -262,12 +274,14 @@ arrow::Status ArrowBlobs::RemoveFolder(std::string_view folder) {
 
 base::Status ArrowBlobs::Remove(std::string_view key) {
   const BlobInfo info = TRY(Stat(key));
-  const arrow::Status removed = info.is_directory ? RemoveFolder(key) : files_->DeleteFile(PathOf(key));
+  const arrow::Status removed =
+      info.is_directory ? RemoveFolder(key) : files_->DeleteFile(PathOf(key));
   if (!removed.ok()) return StatusOf(removed, "remove " + UriOf(key));
   return knows_folders_ ? RemoveEmptyParents(key) : base::Status::Ok();
 }
 
-arrow::Result<std::shared_ptr<fs::FileSystem>> OpenFileSystem(const std::string& uri, std::string* path) {
+arrow::Result<std::shared_ptr<fs::FileSystem>> OpenFileSystem(const std::string& uri,
+                                                              std::string* path) {
   if (uri.starts_with("s3://")) {
     ARROW_ASSIGN_OR_RAISE(auto options, fs::S3Options::FromUri(uri, path));
     options.allow_delayed_open = true;  // a small artifact is one PUT

@@ -10,7 +10,8 @@
 
 namespace slipway::storage {
 
-// "s3://bucket/prefix?..." or "gs://bucket/prefix?...". The bucket must exist; kUnavailable when it cannot be reached.
+// "s3://bucket/prefix?..." or "gs://bucket/prefix?...". The bucket must exist; kUnavailable when it
+// cannot be reached.
 base::Result<std::unique_ptr<Blobs>> OpenArrowBlobs(const std::string& uri);
 
 }  // namespace slipway::storage

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A version's walk, embedded: its artifacts come to rest here. Bytes go to a temporary name, are made durable, and get their key
-// in one rename that refuses an existing name; so a key is never half there and never changes.
+// A version's walk, embedded: its artifacts come to rest here. Bytes go to a temporary name, are
+// made durable, and get their key in one rename that refuses an existing name; so a key is never
+// half there and never changes.
 #include "storage/blobs_file.h"
 
 #include <dirent.h>
@@ -27,7 +28,9 @@ namespace {
 constexpr int kPublishAttempts = 8;
 constexpr int kMaxDepth = static_cast<int>(kMaxKeyBytes / 2) + 1;
 
-base::Status NoBlob(std::string_view key) { return base::NotFound("no_blob", "there is no " + std::string(key)); }
+base::Status NoBlob(std::string_view key) {
+  return base::NotFound("no_blob", "there is no " + std::string(key));
+}
 
 struct CloseFolder {
   void operator()(DIR* folder) const { closedir(folder); }
@@ -52,22 +55,26 @@ base::Result<std::vector<Entry>> ReadFolder(int fd) {
   errno = 0;
   while (const dirent* found = readdir(folder.get())) {
     const std::string_view name = found->d_name;
-    struct stat info {};
+    struct stat info{};
     if (name == "." || name == "..") continue;
     if (fstatat(fd, found->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;  // removed meanwhile
     if (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode)) continue;
-    if (entries.size() == kMaxListed) return base::ResourceExhausted("too_many_blobs", "a folder has more than 1000000 entries");
-    entries.push_back({std::string(name), S_ISDIR(info.st_mode), S_ISDIR(info.st_mode) ? 0 : int64_t{info.st_size}});
+    if (entries.size() == kMaxListed)
+      return base::ResourceExhausted("too_many_blobs", "a folder has more than 1000000 entries");
+    entries.push_back({std::string(name), S_ISDIR(info.st_mode),
+                       S_ISDIR(info.st_mode) ? 0 : int64_t{info.st_size}});
     errno = 0;
   }
   if (errno != 0 && errno != ENOENT) return base::FromErrno(errno, "read folder");
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.name < b.name; });
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return a.name < b.name; });
   return entries;
 }
 
 class FileReader final : public BlobReader {
  public:
-  FileReader(base::FileHandle file, int64_t size_bytes) : file_(std::move(file)), size_bytes_(size_bytes) {}
+  FileReader(base::FileHandle file, int64_t size_bytes)
+      : file_(std::move(file)), size_bytes_(size_bytes) {}
   int64_t size_bytes() const override { return size_bytes_; }
   base::Result<size_t> Read(std::span<char> buffer) override {
     while (true) {
@@ -84,7 +91,8 @@ class FileReader final : public BlobReader {
 
 class FileBlobs final : public Blobs {
  public:
-  FileBlobs(base::Directory root, base::FileHandle incoming) : root_(std::move(root)), incoming_(std::move(incoming)) {}
+  FileBlobs(base::Directory root, base::FileHandle incoming)
+      : root_(std::move(root)), incoming_(std::move(incoming)) {}
 
   base::Result<std::unique_ptr<BlobWriter>> Create(std::string_view key) override;
   base::Result<std::unique_ptr<BlobReader>> Open(std::string_view key) override;
@@ -96,7 +104,8 @@ class FileBlobs final : public Blobs {
 
  private:
   friend class FileWriter;
-  base::Status ListBelow(int fd, const std::string& prefix, int depth, std::vector<BlobInfo>& files) const;
+  base::Status ListBelow(int fd, const std::string& prefix, int depth,
+                         std::vector<BlobInfo>& files) const;
   static base::Status RemoveBelow(int fd, int depth);
   void RemoveEmptyParents(std::string_view key) const;
 
@@ -130,8 +139,10 @@ class FileWriter final : public BlobWriter {
     if (fsync(file_.fd()) != 0) return base::FromErrno(errno, "fsync " + key_);
     const std::string name(NameOf(key_));
     for (int attempt = 1; true; ++attempt) {
-      const base::FileHandle parent = TRY(OpenFolder(blobs_.root_, ParentOf(key_), MakeFolders::kYes));
-      if (renameat2(blobs_.incoming_.fd(), temporary_.c_str(), parent.fd(), name.c_str(), RENAME_NOREPLACE) == 0) {
+      const base::FileHandle parent =
+          TRY(OpenFolder(blobs_.root_, ParentOf(key_), MakeFolders::kYes));
+      if (renameat2(blobs_.incoming_.fd(), temporary_.c_str(), parent.fd(), name.c_str(),
+                    RENAME_NOREPLACE) == 0) {
         temporary_.clear();
       } else if (errno == EEXIST) {
         TRY(CheckSame());
@@ -150,7 +161,8 @@ class FileWriter final : public BlobWriter {
     auto held = blobs_.Digest(key_);
     if (held.ok() && held->sha256 == digest_.sha256) return base::Status::Ok();
     if (!held.ok() && held.status().code() != base::Code::kNotFound) return held.status();
-    return base::AlreadyExists("blob_exists", key_ + " exists and holds something else; artifacts are written once");
+    return base::AlreadyExists(
+        "blob_exists", key_ + " exists and holds something else; artifacts are written once");
   }
 
   FileBlobs& blobs_;
@@ -164,15 +176,18 @@ class FileWriter final : public BlobWriter {
 base::Result<std::unique_ptr<BlobWriter>> FileBlobs::Create(std::string_view key) {
   TRY(CheckKey(key));
   std::string temporary = base::RandomHex32();
-  base::FileHandle file = TRY(root_.OpenFile(JoinKey(kIncoming, temporary), O_WRONLY | O_CREAT | O_EXCL));
-  return std::unique_ptr<BlobWriter>(std::make_unique<FileWriter>(*this, key, std::move(temporary), std::move(file)));
+  base::FileHandle file =
+      TRY(root_.OpenFile(JoinKey(kIncoming, temporary), O_WRONLY | O_CREAT | O_EXCL));
+  return std::unique_ptr<BlobWriter>(
+      std::make_unique<FileWriter>(*this, key, std::move(temporary), std::move(file)));
 }
 
 base::Result<std::unique_ptr<BlobReader>> FileBlobs::Open(std::string_view key) {
   const BlobInfo info = TRY(Stat(key));
   if (info.is_directory) return NoBlob(key);
   base::FileHandle file = TRY(root_.OpenFile(key, O_RDONLY));
-  return std::unique_ptr<BlobReader>(std::make_unique<FileReader>(std::move(file), info.size_bytes));
+  return std::unique_ptr<BlobReader>(
+      std::make_unique<FileReader>(std::move(file), info.size_bytes));
 }
 
 base::Result<BlobInfo> FileBlobs::Stat(std::string_view key) {
@@ -180,9 +195,10 @@ base::Result<BlobInfo> FileBlobs::Stat(std::string_view key) {
   auto file = root_.OpenFile(key, O_PATH);
   if (!file.ok()) {
     const bool below_a_file = errno == ENOTDIR;  // still openat2's
-    return below_a_file || file.status().code() == base::Code::kNotFound ? NoBlob(key) : file.status();
+    return below_a_file || file.status().code() == base::Code::kNotFound ? NoBlob(key)
+                                                                         : file.status();
   }
-  struct stat info {};
+  struct stat info{};
   if (fstat(file->fd(), &info) != 0) return base::FromErrno(errno, "stat " + std::string(key));
   if (S_ISDIR(info.st_mode)) return BlobInfo{std::string(key), 0, true};
   return BlobInfo{std::string(key), info.st_size, false};
@@ -204,16 +220,21 @@ base::Result<std::vector<BlobInfo>> FileBlobs::List(std::string_view folder) {
   return found;
 }
 
-base::Status FileBlobs::ListBelow(int fd, const std::string& prefix, int depth, std::vector<BlobInfo>& files) const {
-  if (depth > kMaxDepth) return base::ResourceExhausted("too_deep", "folders below " + prefix + " are nested too deeply");
+base::Status FileBlobs::ListBelow(int fd, const std::string& prefix, int depth,
+                                  std::vector<BlobInfo>& files) const {
+  if (depth > kMaxDepth)
+    return base::ResourceExhausted("too_deep",
+                                   "folders below " + prefix + " are nested too deeply");
   for (const Entry& entry : TRY(ReadFolder(fd))) {
     if (depth == 0 && prefix.empty() && entry.name == kIncoming) continue;
     if (!entry.is_directory) {
-      if (files.size() == kMaxListed) return base::ResourceExhausted("too_many_blobs", "more than 1000000 files");
+      if (files.size() == kMaxListed)
+        return base::ResourceExhausted("too_many_blobs", "more than 1000000 files");
       files.push_back({JoinKey(prefix, entry.name), entry.size_bytes, false});
       continue;
     }
-    const base::FileHandle child(openat(fd, entry.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    const base::FileHandle child(
+        openat(fd, entry.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!child.valid() && errno == ENOENT) continue;
     if (!child.valid()) return base::FromErrno(errno, "open folder " + entry.name);
     TRY(ListBelow(child.fd(), JoinKey(prefix, entry.name), depth + 1, files));
@@ -231,15 +252,18 @@ base::Result<std::vector<BlobInfo>> FileBlobs::ListAll(std::string_view folder) 
   }
   const base::FileHandle handle = TRY(OpenFolder(root_, folder, MakeFolders::kNo));
   TRY(ListBelow(handle.fd(), "", folder.empty() ? 0 : 1, files));
-  std::sort(files.begin(), files.end(), [](const BlobInfo& a, const BlobInfo& b) { return a.key < b.key; });
+  std::sort(files.begin(), files.end(),
+            [](const BlobInfo& a, const BlobInfo& b) { return a.key < b.key; });
   return files;
 }
 
 base::Status FileBlobs::RemoveBelow(int fd, int depth) {
-  if (depth > kMaxDepth) return base::ResourceExhausted("too_deep", "folders are nested too deeply");
+  if (depth > kMaxDepth)
+    return base::ResourceExhausted("too_deep", "folders are nested too deeply");
   for (const Entry& entry : TRY(ReadFolder(fd))) {
     if (entry.is_directory) {
-      const base::FileHandle child(openat(fd, entry.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      const base::FileHandle child(
+          openat(fd, entry.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!child.valid()) return base::FromErrno(errno, "open folder " + entry.name);
       TRY(RemoveBelow(child.fd(), depth + 1));
     }
@@ -250,11 +274,14 @@ base::Status FileBlobs::RemoveBelow(int fd, int depth) {
   return base::Status::Ok();
 }
 
-// A bucket has no empty folders; neither has this store. One that is filled meanwhile stays (rmdir refuses).
+// A bucket has no empty folders; neither has this store. One that is filled meanwhile stays (rmdir
+// refuses).
 void FileBlobs::RemoveEmptyParents(std::string_view key) const {
   for (std::string_view parent = ParentOf(key); !parent.empty(); parent = ParentOf(parent)) {
     auto above = OpenFolder(root_, ParentOf(parent), MakeFolders::kNo);
-    if (!above.ok() || unlinkat(above->fd(), std::string(NameOf(parent)).c_str(), AT_REMOVEDIR) != 0) return;
+    if (!above.ok() ||
+        unlinkat(above->fd(), std::string(NameOf(parent)).c_str(), AT_REMOVEDIR) != 0)
+      return;
   }
 }
 
@@ -279,9 +306,11 @@ base::Status FileBlobs::Remove(std::string_view key) {
 base::Result<std::unique_ptr<Blobs>> OpenFileBlobs(const std::string& uri) {
   const std::string path = PathOfAddress(uri, "file");
   if (path.empty()) return base::InvalidArgument("uri", "artifacts: expected file:<path>");
-  base::Directory root = TRY(base::Directory::Open(std::filesystem::absolute(path).lexically_normal().string(), true));
+  base::Directory root =
+      TRY(base::Directory::Open(std::filesystem::absolute(path).lexically_normal().string(), true));
   base::FileHandle incoming = TRY(OpenFolder(root, kIncoming, MakeFolders::kYes));
-  for (const Entry& entry : TRY(ReadFolder(incoming.fd()))) unlinkat(incoming.fd(), entry.name.c_str(), 0);
+  for (const Entry& entry : TRY(ReadFolder(incoming.fd())))
+    unlinkat(incoming.fd(), entry.name.c_str(), 0);
   return std::unique_ptr<Blobs>(std::make_unique<FileBlobs>(std::move(root), std::move(incoming)));
 }
 

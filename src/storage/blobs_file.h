@@ -10,7 +10,8 @@
 
 namespace slipway::storage {
 
-// "file:<path>" or the bare path. Makes the folder; drops uploads that a former process did not finish.
+// "file:<path>" or the bare path. Makes the folder; drops uploads that a former process did not
+// finish.
 base::Result<std::unique_ptr<Blobs>> OpenFileBlobs(const std::string& uri);
 
 }  // namespace slipway::storage

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the local disk, S3 and GCS promise alike.
-#include "storage/blobs.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,6 +11,7 @@
 
 #include "base/files.h"
 #include "base/hash.h"
+#include "storage/blobs.h"
 #include "storage/blobs_arrow.h"
 #include "storage/blobs_file.h"
 #include "storage/bucket_testing.h"
@@ -23,9 +22,12 @@ namespace {
 
 using base::Code;
 
-constexpr BlobStore kStores[] = {{"file", OpenFileBlobs}, {"s3", OpenArrowBlobs}, {"gs", OpenArrowBlobs}};
+constexpr BlobStore kStores[] = {
+    {"file", OpenFileBlobs}, {"s3", OpenArrowBlobs}, {"gs", OpenArrowBlobs}};
 
-base::Result<std::unique_ptr<Blobs>> OpenAny(const std::string& uri) { return OpenBlobs(uri, "/nowhere", kStores); }
+base::Result<std::unique_ptr<Blobs>> OpenAny(const std::string& uri) {
+  return OpenBlobs(uri, "/nowhere", kStores);
+}
 
 class BlobsStore : public testing::TestWithParam<std::string> {
  protected:
@@ -46,7 +48,8 @@ class BlobsStore : public testing::TestWithParam<std::string> {
     if (!infos.ok()) return {infos.status().ToString()};
     std::vector<std::string> names;
     for (const BlobInfo& info : *infos) {
-      names.push_back(info.is_directory ? info.key + "/" : info.key + "=" + std::to_string(info.size_bytes));
+      names.push_back(info.is_directory ? info.key + "/"
+                                        : info.key + "=" + std::to_string(info.size_bytes));
     }
     return names;
   }
@@ -75,7 +78,10 @@ TEST_P(BlobsStore, KeepsEmptyAndLargeAndOddlyNamed) {
   for (size_t i = 0; i < large.size(); ++i) large[i] = static_cast<char>(i * 2654435761u >> 13);
   auto writer = blobs_->Create("large").value();
   for (size_t start = 0; start < large.size(); start += 100'000) {
-    ASSERT_TRUE(writer->Append(std::span(large).subspan(start, std::min<size_t>(100'000, large.size() - start))).ok());
+    ASSERT_TRUE(writer
+                    ->Append(std::span(large).subspan(
+                        start, std::min<size_t>(100'000, large.size() - start)))
+                    .ok());
   }
   EXPECT_EQ(writer->Publish().value().sha256, base::Sha256Hex(large));
   EXPECT_TRUE(Get("large") == large);
@@ -126,10 +132,13 @@ TEST_P(BlobsStore, ListsFoldersSorted) {
   Put("runs/1.txt", "y");
   Put("top", "4444");
   EXPECT_EQ(Names(blobs_->List("")), (std::vector<std::string>{"runs/", "top=4"}));
-  EXPECT_EQ(Names(blobs_->List("runs/1")), (std::vector<std::string>{"a.txt=1", "b.txt=2", "sub/"}));
-  EXPECT_EQ(Names(blobs_->ListAll("runs/1")), (std::vector<std::string>{"a.txt=1", "b.txt=2", "sub/deep/c.txt=3"}));
+  EXPECT_EQ(Names(blobs_->List("runs/1")),
+            (std::vector<std::string>{"a.txt=1", "b.txt=2", "sub/"}));
+  EXPECT_EQ(Names(blobs_->ListAll("runs/1")),
+            (std::vector<std::string>{"a.txt=1", "b.txt=2", "sub/deep/c.txt=3"}));
   EXPECT_EQ(Names(blobs_->ListAll("")),
-            (std::vector<std::string>{"runs/1.txt=1", "runs/1/a.txt=1", "runs/1/b.txt=2", "runs/1/sub/deep/c.txt=3", "runs/10/other=1", "top=4"}));
+            (std::vector<std::string>{"runs/1.txt=1", "runs/1/a.txt=1", "runs/1/b.txt=2",
+                                      "runs/1/sub/deep/c.txt=3", "runs/10/other=1", "top=4"}));
   EXPECT_EQ(Names(blobs_->List("runs")), (std::vector<std::string>{"1/", "1.txt=1", "10/"}));
   EXPECT_TRUE(Names(blobs_->List("nowhere")).empty());
   EXPECT_TRUE(Names(blobs_->ListAll("nowhere/at/all")).empty());
@@ -158,8 +167,9 @@ TEST_P(BlobsStore, MissingKeysAreNotFound) {
 }
 
 TEST_P(BlobsStore, RefusesBadKeys) {
-  const std::vector<std::string> bad = {"",     "/a",  "a/",  "a//b", "..",   "../a",        "a/../b",
-                                        "a/..", "./a", "a/.", "a\nb", "\x7f", ".incoming/x", std::string(kMaxKeyBytes + 1, 'k')};
+  const std::vector<std::string> bad = {
+      "",     "/a",  "a/",  "a//b", "..",   "../a",        "a/../b",
+      "a/..", "./a", "a/.", "a\nb", "\x7f", ".incoming/x", std::string(kMaxKeyBytes + 1, 'k')};
   for (const std::string& key : bad) {
     EXPECT_EQ(blobs_->Create(key).status().field(), "key") << key;
     EXPECT_EQ(blobs_->Open(key).status().field(), "key") << key;
@@ -196,7 +206,8 @@ TEST_P(BlobsStore, AnotherProcessSeesThem) {
   EXPECT_TRUE(uri.starts_with(GetParam() == "file" ? "/" : GetParam() + "://bucket/")) << uri;
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, BlobsStore, testing::Values("file", "s3", "gs"), [](const auto& scheme) { return scheme.param; });
+INSTANTIATE_TEST_SUITE_P(Stores, BlobsStore, testing::Values("file", "s3", "gs"),
+                         [](const auto& scheme) { return scheme.param; });
 
 TEST(OpenBlobs, SaysWhatIsWrongWithAnAddress) {
   EXPECT_NE(OpenAny("ftp://x").status().message().find("file, s3, gs"), std::string::npos);

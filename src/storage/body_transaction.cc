@@ -11,9 +11,11 @@ base::Result<SqlParams> BodyTransaction::Prepare(const SqlParams& params) {
   for (size_t i = 0; i < prepared.size(); ++i) {
     if (const auto* text = std::get_if<std::string>(&prepared[i]);
         text != nullptr && text->find('\0') != std::string::npos) {
-      return base::InvalidArgument("$" + std::to_string(i + 1), "a text with a NUL character cannot be stored");
+      return base::InvalidArgument("$" + std::to_string(i + 1),
+                                   "a text with a NUL character cannot be stored");
     }
-    if (const auto* number = std::get_if<double>(&prepared[i]); number != nullptr && std::isnan(*number)) {
+    if (const auto* number = std::get_if<double>(&prepared[i]);
+        number != nullptr && std::isnan(*number)) {
       prepared[i] = std::monostate{};
     }
   }

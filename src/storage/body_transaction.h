@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// BodyTransaction: the Transaction that one body sees. It makes both databases behave alike: after a failed statement nothing
-// more runs (PostgreSQL's rule), text may not hold NUL (PostgreSQL cannot store it), NaN is stored as NULL (SQLite's rule).
+// BodyTransaction: the Transaction that one body sees. It makes both databases behave alike: after
+// a failed statement nothing more runs (PostgreSQL's rule), text may not hold NUL (PostgreSQL
+// cannot store it), NaN is stored as NULL (SQLite's rule).
 #pragma once
 
 #include <functional>
@@ -19,7 +20,9 @@ class BodyTransaction final : public Transaction {
 
   base::Result<Rows> Query(std::string_view sql, const SqlParams& params) override;
   base::Result<int64_t> Execute(std::string_view sql, const SqlParams& params) override;
-  void AfterCommit(std::function<void()> callback) override { after_commit_.push_back(std::move(callback)); }
+  void AfterCommit(std::function<void()> callback) override {
+    after_commit_.push_back(std::move(callback));
+  }
 
   // The first failure of a statement; ok when there was none.
   const base::Status& failure() const { return failure_; }

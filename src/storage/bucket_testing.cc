@@ -38,7 +38,9 @@ int FreePort() {
   sockaddr_in address = Loopback(0);
   socklen_t size = sizeof(address);
   auto* generic = reinterpret_cast<sockaddr*>(&address);
-  CHECK(bind(socket_handle.fd(), generic, size) == 0 && getsockname(socket_handle.fd(), generic, &size) == 0, "no free port");
+  CHECK(bind(socket_handle.fd(), generic, size) == 0 &&
+            getsockname(socket_handle.fd(), generic, &size) == 0,
+        "no free port");
   return ntohs(address.sin_port);
 }
 
@@ -59,7 +61,9 @@ std::string FindTool(const std::string& name) {
     if (access(candidate.c_str(), X_OK) == 0) return candidate;
     start = end + 1;
   }
-  CHECK(false, name + " was not found in $SLIPWAY_TOOLS/bin nor on PATH: the set-up (`make setup`, its tools part) builds it");
+  CHECK(false, name +
+                   " was not found in $SLIPWAY_TOOLS/bin nor on PATH: the set-up (`make setup`, "
+                   "its tools part) builds it");
 }
 
 class BucketServer {
@@ -77,20 +81,44 @@ class BucketServer {
   ~BucketServer() { server_->Kill(5 * base::kSecond); }
 
   std::string Uri(const std::string& prefix) const {
-    const std::string where = "@bucket/" + prefix + "?scheme=http&endpoint_override=127.0.0.1%3A" + std::to_string(port_);
-    return scheme_ == "s3" ? "s3://slipway:slipway-secret" + where + "&region=us-east-1" : "gs://anonymous" + where;
+    const std::string where =
+        "@bucket/" + prefix + "?scheme=http&endpoint_override=127.0.0.1%3A" + std::to_string(port_);
+    return scheme_ == "s3" ? "s3://slipway:slipway-secret" + where + "&region=us-east-1"
+                           : "gs://anonymous" + where;
   }
 
  private:
   std::vector<std::string> Command() const {
     const std::string address = "127.0.0.1:" + std::to_string(port_);
     if (scheme_ == "s3") {
-      return {FindTool("versitygw"), "--port",    address, "--access",  "slipway", "--secret", "slipway-secret", "--quiet",
-              "posix",               "--sidecar", folder_ / "sidecar", folder_ / "data"};
+      return {FindTool("versitygw"),
+              "--port",
+              address,
+              "--access",
+              "slipway",
+              "--secret",
+              "slipway-secret",
+              "--quiet",
+              "posix",
+              "--sidecar",
+              folder_ / "sidecar",
+              folder_ / "data"};
     }
-    return {FindTool("fake-gcs-server"), "-scheme",       "http",    "-host", "127.0.0.1",      "-port",
-            std::to_string(port_),       "-public-host",  address,   "-data", folder_ / "data", "-backend",
-            "memory",                    "-external-url", "http://" + address};
+    return {FindTool("fake-gcs-server"),
+            "-scheme",
+            "http",
+            "-host",
+            "127.0.0.1",
+            "-port",
+            std::to_string(port_),
+            "-public-host",
+            address,
+            "-data",
+            folder_ / "data",
+            "-backend",
+            "memory",
+            "-external-url",
+            "http://" + address};
   }
 
   // False when it ended at once (the port was taken meanwhile).
@@ -101,7 +129,8 @@ class BucketServer {
     server_.emplace(std::move(started).value());
     const int64_t give_up = base::MonotonicNanos() + kStartLimit * 1000;
     while (!Listens(port_)) {
-      if (server_->Wait(20 * base::kMillisecond).ok() || base::MonotonicNanos() > give_up) return false;
+      if (server_->Wait(20 * base::kMillisecond).ok() || base::MonotonicNanos() > give_up)
+        return false;
     }
     return true;
   }

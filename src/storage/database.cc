@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Database that both databases share: a group-commit writer and a pool of readers over Connections.
+// The Database that both databases share: a group-commit writer and a pool of readers over
+// Connections.
 #include "storage/database.h"
 
 #include <string>
@@ -17,14 +18,21 @@ namespace {
 class ConnectedDatabase final : public Database {
  public:
   ConnectedDatabase(std::string_view kind, std::unique_ptr<Connection> writer,
-                    std::vector<std::unique_ptr<Connection>> readers, const DatabaseSettings& settings,
-                    base::Metrics& metrics)
-      : kind_(kind), readers_(std::move(readers), kind, metrics), writer_(std::move(writer), settings.queue_limit, kind, metrics) {}
+                    std::vector<std::unique_ptr<Connection>> readers,
+                    const DatabaseSettings& settings, base::Metrics& metrics)
+      : kind_(kind),
+        readers_(std::move(readers), kind, metrics),
+        writer_(std::move(writer), settings.queue_limit, kind, metrics) {}
 
-  base::Status Write(const std::function<base::Status(Transaction&)>& body) override { return writer_.Write(body); }
-  base::Status Read(const std::function<base::Status(Transaction&)>& body) override { return readers_.Read(body); }
+  base::Status Write(const std::function<base::Status(Transaction&)>& body) override {
+    return writer_.Write(body);
+  }
+  base::Status Read(const std::function<base::Status(Transaction&)>& body) override {
+    return readers_.Read(body);
+  }
   base::Status Migrate(std::span<const Migration> migrations) override {
-    return Write([&](Transaction& transaction) { return ApplyMigrations(transaction, migrations); });
+    return Write(
+        [&](Transaction& transaction) { return ApplyMigrations(transaction, migrations); });
   }
   std::string_view kind() const override { return kind_; }
 
@@ -56,7 +64,8 @@ std::optional<int64_t> Row::MaybeInt(size_t column) const {
 
 std::optional<double> Row::MaybeDouble(size_t column) const {
   if (IsNull(column)) return std::nullopt;
-  if (const auto* integer = std::get_if<int64_t>(&values_[column])) return static_cast<double>(*integer);
+  if (const auto* integer = std::get_if<int64_t>(&values_[column]))
+    return static_cast<double>(*integer);
   const auto* number = std::get_if<double>(&values_[column]);
   CHECK(number != nullptr, "column " + std::to_string(column) + " is not a number");
   return *number;
@@ -85,30 +94,39 @@ std::string DescribeSqlError(std::string_view what, std::string_view sql) {
   return text;
 }
 
-base::Result<std::unique_ptr<Database>> MakeDatabase(std::string_view kind, const OpenConnection& open,
-                                                     const DatabaseSettings& settings, base::Metrics& metrics) {
+base::Result<std::unique_ptr<Database>> MakeDatabase(std::string_view kind,
+                                                     const OpenConnection& open,
+                                                     const DatabaseSettings& settings,
+                                                     base::Metrics& metrics) {
   auto writer = TRY(open(ConnectionRole::kWriter));
   std::vector<std::unique_ptr<Connection>> readers;
-  for (int64_t i = 0; i < settings.readers || i < 1; ++i) readers.push_back(TRY(open(ConnectionRole::kReader)));
-  return std::unique_ptr<Database>(
-      std::make_unique<ConnectedDatabase>(kind, std::move(writer), std::move(readers), settings, metrics));
+  for (int64_t i = 0; i < settings.readers || i < 1; ++i)
+    readers.push_back(TRY(open(ConnectionRole::kReader)));
+  return std::unique_ptr<Database>(std::make_unique<ConnectedDatabase>(
+      kind, std::move(writer), std::move(readers), settings, metrics));
 }
 
-base::Result<std::unique_ptr<Database>> OpenDatabase(const DatabaseSettings& settings, const std::string& data_folder,
-                                                     std::span<const DatabaseKind> kinds, base::Metrics& metrics) {
+base::Result<std::unique_ptr<Database>> OpenDatabase(const DatabaseSettings& settings,
+                                                     const std::string& data_folder,
+                                                     std::span<const DatabaseKind> kinds,
+                                                     base::Metrics& metrics) {
   std::string known;
   for (const DatabaseKind& kind : kinds) {
-    if (SchemeOf(settings.url) == kind.scheme) return kind.open(ResolveAddress(settings.url, data_folder), settings, metrics);
+    if (SchemeOf(settings.url) == kind.scheme)
+      return kind.open(ResolveAddress(settings.url, data_folder), settings, metrics);
     known.append(known.empty() ? "" : ", ").append(kind.scheme);
   }
-  return base::InvalidArgument("database.url", "expected an address that begins with one of " + known);
+  return base::InvalidArgument("database.url",
+                               "expected an address that begins with one of " + known);
 }
 
 void Describe(base::Schema& schema, DatabaseSettings& settings) {
   schema.Add("database.url", &settings.url,
-             "Where metadata is kept: sqlite:<path below the data folder> or postgresql://user@host/database.");
+             "Where metadata is kept: sqlite:<path below the data folder> or "
+             "postgresql://user@host/database.");
   schema.Add("database.readers", &settings.readers, "Read connections.", 1, 256);
-  schema.Add("database.queue_limit", &settings.queue_limit, "Writes that may wait; further ones are refused (429).", 1, 1'000'000);
+  schema.Add("database.queue_limit", &settings.queue_limit,
+             "Writes that may wait; further ones are refused (429).", 1, 1'000'000);
 }
 
 }  // namespace slipway::storage

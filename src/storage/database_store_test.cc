@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What both databases promise alike.
-#include "storage/database.h"
-
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -13,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "storage/database.h"
 #include "storage/databases_testing.h"
 
 namespace slipway::storage {
@@ -27,7 +26,9 @@ class DatabaseStore : public testing::TestWithParam<std::string> {
     Run("CREATE TABLE items (id BIGINT PRIMARY KEY, name TEXT NOT NULL, price DOUBLE PRECISION)");
     Run("CREATE TABLE parts (id BIGINT PRIMARY KEY, item BIGINT NOT NULL REFERENCES items (id))");
   }
-  void Run(std::string_view sql, const SqlParams& params = {}) { ASSERT_EQ(Try(sql, params).ToString(), "OK"); }
+  void Run(std::string_view sql, const SqlParams& params = {}) {
+    ASSERT_EQ(Try(sql, params).ToString(), "OK");
+  }
   Status Try(std::string_view sql, const SqlParams& params = {}) {
     return database_->Write([&](Transaction& transaction) -> Status {
       TRY(transaction.Execute(sql, params));
@@ -46,7 +47,8 @@ TEST_P(DatabaseStore, ReadsBackEveryType) {
   const int64_t large = std::numeric_limits<int64_t>::max();
   const std::string text = "Grüße 'quoted' $1 \xF0\x9F\x9A\xA2";
   Run("INSERT INTO items (id, name, price) VALUES ($1, $2, $3)", {large, text, 0.1});
-  Run("INSERT INTO items (id, name, price) VALUES ($1, $2, $3)", {int64_t{-1}, std::string(), std::monostate{}});
+  Run("INSERT INTO items (id, name, price) VALUES ($1, $2, $3)",
+      {int64_t{-1}, std::string(), std::monostate{}});
   const Rows rows = database_->Query("SELECT id, name, price FROM items ORDER BY id DESC").value();
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(rows[0].Int(0), large);
@@ -61,9 +63,11 @@ TEST_P(DatabaseStore, ReadsBackEveryType) {
 
 TEST_P(DatabaseStore, SumsAverageAndComparisonsReadAsNumbers) {
   for (int64_t id = 1; id <= 4; ++id) {
-    Run("INSERT INTO items (id, name, price) VALUES ($1, 'x', $2)", {id, static_cast<double>(id) / 2});
+    Run("INSERT INTO items (id, name, price) VALUES ($1, 'x', $2)",
+        {id, static_cast<double>(id) / 2});
   }
-  const Rows rows = database_->Query("SELECT SUM(id), AVG(id), MAX(price), COUNT(*), 1 = 1 FROM items").value();
+  const Rows rows =
+      database_->Query("SELECT SUM(id), AVG(id), MAX(price), COUNT(*), 1 = 1 FROM items").value();
   EXPECT_EQ(rows[0].Int(0), 10);
   EXPECT_EQ(rows[0].Double(1), 2.5);
   EXPECT_EQ(rows[0].Double(2), 2.0);
@@ -72,8 +76,10 @@ TEST_P(DatabaseStore, SumsAverageAndComparisonsReadAsNumbers) {
 }
 
 TEST_P(DatabaseStore, ParametersGoByTheirNumber) {
-  const Rows rows =
-      database_->Query("SELECT CAST($2 AS TEXT), CAST($1 AS TEXT), CAST($2 AS TEXT)", {std::string("a"), std::string("b")}).value();
+  const Rows rows = database_
+                        ->Query("SELECT CAST($2 AS TEXT), CAST($1 AS TEXT), CAST($2 AS TEXT)",
+                                {std::string("a"), std::string("b")})
+                        .value();
   EXPECT_EQ(rows[0].Text(0) + rows[0].Text(1) + rows[0].Text(2), "bab");
 }
 
@@ -83,7 +89,8 @@ TEST_P(DatabaseStore, CountsChangedRows) {
   ASSERT_TRUE(database_
                   ->Write([&](Transaction& transaction) -> Status {
                     EXPECT_EQ(TRY(transaction.Execute("UPDATE items SET name = 'y'")), 2);
-                    EXPECT_EQ(TRY(transaction.Execute("UPDATE items SET name = 'z' WHERE id = 7")), 0);
+                    EXPECT_EQ(TRY(transaction.Execute("UPDATE items SET name = 'z' WHERE id = 7")),
+                              0);
                     EXPECT_EQ(TRY(transaction.Execute("CREATE TABLE other (id BIGINT)")), 0);
                     EXPECT_EQ(TRY(transaction.Execute("DELETE FROM items WHERE id = 1")), 1);
                     return Status::Ok();
@@ -167,13 +174,14 @@ TEST_P(DatabaseStore, AReadSeesOneMomentWhileOthersWrite) {
 TEST_P(DatabaseStore, CallbacksRunInOrderAfterTheCommitAndBeforeTheAnswer) {
   std::vector<int64_t> seen;
   for (int64_t id = 1; id <= 3; ++id) {
-    ASSERT_TRUE(database_
-                    ->Write([&](Transaction& transaction) -> Status {
-                      TRY(transaction.Execute("INSERT INTO items (id, name) VALUES ($1, 'x')", {id}));
-                      transaction.AfterCommit([&, id] { seen.push_back(id * 10 + Count()); });
-                      return Status::Ok();
-                    })
-                    .ok());
+    ASSERT_TRUE(
+        database_
+            ->Write([&](Transaction& transaction) -> Status {
+              TRY(transaction.Execute("INSERT INTO items (id, name) VALUES ($1, 'x')", {id}));
+              transaction.AfterCommit([&, id] { seen.push_back(id * 10 + Count()); });
+              return Status::Ok();
+            })
+            .ok());
     EXPECT_EQ(seen.size(), static_cast<size_t>(id));
   }
   EXPECT_EQ(seen, (std::vector<int64_t>{11, 22, 33}));
@@ -205,14 +213,16 @@ TEST_P(DatabaseStore, WritesThatWaitShareACommitAndFailAlone) {
       if (status.reason() == "even") ++failed;
     });
   }
-  base::Gauge& waiting = database_.metrics().GetGauge("slipway_storage_writes_waiting", "", {{"kind", GetParam()}});
+  base::Gauge& waiting =
+      database_.metrics().GetGauge("slipway_storage_writes_waiting", "", {{"kind", GetParam()}});
   while (waiting.Value() < kWriters) std::this_thread::yield();
   go_on.set_value();
   first.join();
   for (auto& writer : writers) writer.join();
   EXPECT_EQ(failed, kWriters / 2);
   EXPECT_EQ(Count(), kWriters / 2);
-  const auto& groups = database_.metrics().GetHistogram("slipway_storage_commit_group_size", "", base::LatencyBounds(), {{"kind", GetParam()}});
+  const auto& groups = database_.metrics().GetHistogram(
+      "slipway_storage_commit_group_size", "", base::LatencyBounds(), {{"kind", GetParam()}});
   EXPECT_EQ(groups.Count(), 2u + 2u);  // two tables, the first write, and all the others together
 }
 
@@ -232,8 +242,10 @@ TEST_P(DatabaseStore, RefusesWritesWhenTheQueueIsFull) {
                     .ok());
   });
   entered.get_future().wait();
-  std::thread second([&] { EXPECT_TRUE(small->Write([](Transaction&) { return Status::Ok(); }).ok()); });
-  base::Gauge& waiting = small.metrics().GetGauge("slipway_storage_writes_waiting", "", {{"kind", GetParam()}});
+  std::thread second(
+      [&] { EXPECT_TRUE(small->Write([](Transaction&) { return Status::Ok(); }).ok()); });
+  base::Gauge& waiting =
+      small.metrics().GetGauge("slipway_storage_writes_waiting", "", {{"kind", GetParam()}});
   while (waiting.Value() < 1) std::this_thread::yield();
   const Status refused = small->Write([](Transaction&) { return Status::Ok(); });
   EXPECT_EQ(refused.code(), Code::kResourceExhausted);
@@ -259,7 +271,8 @@ TEST_P(DatabaseStore, TwoReplicasDoNotLoseEachOthersWrites) {
     for (int i = 0; i < kTimes; ++i) {
       const Status status = database.Write([](Transaction& transaction) -> Status {
         const Rows rows = TRY(transaction.Query("SELECT price FROM items WHERE id = 1"));
-        TRY(transaction.Execute("UPDATE items SET price = $1 WHERE id = 1", {rows[0].Double(0) + 1}));
+        TRY(transaction.Execute("UPDATE items SET price = $1 WHERE id = 1",
+                                {rows[0].Double(0) + 1}));
         return Status::Ok();
       });
       EXPECT_TRUE(status.ok()) << status.ToString();
@@ -282,7 +295,8 @@ TEST(OpenDatabase, FindsTheKindByItsScheme) {
   EXPECT_EQ((*opened)->kind(), "sqlite");
   EXPECT_TRUE(std::filesystem::exists(folder / "slipway.db"));
   settings.url = "postgresql://127.0.0.1:1/nothing";
-  EXPECT_EQ(OpenDatabase(settings, folder.path(), kKinds, metrics).status().reason(), "database_lost");
+  EXPECT_EQ(OpenDatabase(settings, folder.path(), kKinds, metrics).status().reason(),
+            "database_lost");
   settings.url = "mysql:x";
   const Status unknown = OpenDatabase(settings, folder.path(), kKinds, metrics).status();
   EXPECT_EQ(unknown.field(), "database.url");

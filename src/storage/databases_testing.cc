@@ -28,13 +28,15 @@ std::string PostgresqlFolder() {
   for (const auto& version : fs::directory_iterator("/usr/lib/postgresql", ignored)) {
     if (fs::exists(version.path() / "bin/initdb")) return (version.path() / "bin").string();
   }
-  CHECK(false, "no PostgreSQL server below /usr/lib/postgresql: the set-up (deps/apt.txt) installs it");
+  CHECK(false,
+        "no PostgreSQL server below /usr/lib/postgresql: the set-up (deps/apt.txt) installs it");
 }
 
 // PostgreSQL refuses to run as root; the child ends when this program does.
 std::vector<std::string> AsPostgres(std::vector<std::string> command) {
   std::vector<std::string> argv = {"setpriv"};
-  if (geteuid() == 0) argv.insert(argv.end(), {"--reuid", "postgres", "--regid", "postgres", "--clear-groups"});
+  if (geteuid() == 0)
+    argv.insert(argv.end(), {"--reuid", "postgres", "--regid", "postgres", "--clear-groups"});
   argv.insert(argv.end(), {"--pdeathsig", "QUIT"});
   argv.insert(argv.end(), command.begin(), command.end());
   return argv;
@@ -45,24 +47,28 @@ class PostgresqlServer {
   PostgresqlServer() {
     if (geteuid() == 0) {
       const passwd* user = getpwnam("postgres");
-      CHECK(user != nullptr && chown(folder_.path().c_str(), user->pw_uid, user->pw_gid) == 0, "no user postgres");
+      CHECK(user != nullptr && chown(folder_.path().c_str(), user->pw_uid, user->pw_gid) == 0,
+            "no user postgres");
     }
     const std::string binaries = PostgresqlFolder();
     const std::string data = folder_ / "data";
-    auto initdb = base::Process::Start({AsPostgres({binaries + "/initdb", "-D", data, "-U", "slipway", "-A", "trust", "-E", "UTF8",
-                                                    "--locale", "C.UTF-8", "--no-sync"}),
-                                        {},
-                                        folder_.path(),
-                                        folder_ / "initdb.log"});
+    auto initdb = base::Process::Start(
+        {AsPostgres({binaries + "/initdb", "-D", data, "-U", "slipway", "-A", "trust", "-E", "UTF8",
+                     "--locale", "C.UTF-8", "--no-sync"}),
+         {},
+         folder_.path(),
+         folder_ / "initdb.log"});
     CHECK(initdb.ok(), initdb.status().ToString());
     auto made = initdb->Wait(kStartLimit);
-    CHECK(made.ok() && made->exited && made->exit_status == 0, "initdb failed: " + Log("initdb.log"));
-    auto server = base::Process::Start({AsPostgres({binaries + "/postgres", "-D", data, "-k", folder_.path(), "-c",
-                                                    "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200", "-c",
-                                                    "shared_buffers=16MB", "-c", "unix_socket_permissions=0777"}),
-                                        {},
-                                        folder_.path(),
-                                        folder_ / "postgres.log"});
+    CHECK(made.ok() && made->exited && made->exit_status == 0,
+          "initdb failed: " + Log("initdb.log"));
+    auto server = base::Process::Start(
+        {AsPostgres({binaries + "/postgres", "-D", data, "-k", folder_.path(), "-c",
+                     "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200", "-c",
+                     "shared_buffers=16MB", "-c", "unix_socket_permissions=0777"}),
+         {},
+         folder_.path(),
+         folder_ / "postgres.log"});
     CHECK(server.ok(), server.status().ToString());
     server_.emplace(std::move(server).value());
     const int64_t give_up = base::MonotonicNanos() + kStartLimit * 1000;
@@ -101,15 +107,18 @@ PostgresqlServer& Server() {
 }
 
 base::Result<std::unique_ptr<Database>> OpenAt(const std::string& kind, const std::string& address,
-                                               const DatabaseSettings& settings, base::Metrics& metrics) {
-  return kind == "sqlite" ? OpenSqlite(address, settings, metrics) : OpenPostgresql(address, settings, metrics);
+                                               const DatabaseSettings& settings,
+                                               base::Metrics& metrics) {
+  return kind == "sqlite" ? OpenSqlite(address, settings, metrics)
+                          : OpenPostgresql(address, settings, metrics);
 }
 
 }  // namespace
 
 std::vector<std::string> DatabaseKinds() { return {"sqlite", "postgresql"}; }
 
-TestDatabase::TestDatabase(const std::string& kind, DatabaseSettings settings) : kind_(kind), settings_(std::move(settings)) {
+TestDatabase::TestDatabase(const std::string& kind, DatabaseSettings settings)
+    : kind_(kind), settings_(std::move(settings)) {
   if (kind_ == "sqlite") {
     address_ = folder_ / "slipway.db";
   } else {
@@ -124,7 +133,8 @@ TestDatabase::~TestDatabase() {
   database_.reset();
   if (kind_ == "sqlite") return;
   const size_t start = std::string_view("postgresql:///").size();
-  Server().Run("DROP DATABASE " + address_.substr(start, address_.find('?') - start) + " WITH (FORCE)");
+  Server().Run("DROP DATABASE " + address_.substr(start, address_.find('?') - start) +
+               " WITH (FORCE)");
 }
 
 void TestDatabase::Reopen() {
@@ -134,6 +144,8 @@ void TestDatabase::Reopen() {
   database_ = std::move(opened).value();
 }
 
-base::Result<std::unique_ptr<Database>> TestDatabase::OpenAnother() { return OpenAt(kind_, address_, settings_, metrics_); }
+base::Result<std::unique_ptr<Database>> TestDatabase::OpenAnother() {
+  return OpenAt(kind_, address_, settings_, metrics_);
+}
 
 }  // namespace slipway::storage

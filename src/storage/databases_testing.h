@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Real databases for tests of any room. Every store test runs on both kinds:
-//   class RegistryStore : public testing::TestWithParam<std::string> { storage::TestDatabase database_{GetParam()}; };
-//   INSTANTIATE_TEST_SUITE_P(Databases, RegistryStore, testing::ValuesIn(storage::DatabaseKinds()));
-// The first PostgreSQL database of a test program starts a real server (in a temporary folder, on a Unix socket), which ends
-// with the program.
+//   class RegistryStore : public testing::TestWithParam<std::string> { storage::TestDatabase
+//   database_{GetParam()}; }; INSTANTIATE_TEST_SUITE_P(Databases, RegistryStore,
+//   testing::ValuesIn(storage::DatabaseKinds()));
+// The first PostgreSQL database of a test program starts a real server (in a temporary folder, on a
+// Unix socket), which ends with the program.
 #pragma once
 
 #include <memory>

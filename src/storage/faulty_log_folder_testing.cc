@@ -11,9 +11,11 @@ namespace slipway::storage {
 
 class FaultyFile final : public LogFile {
  public:
-  FaultyFile(FaultyDisk& disk, std::shared_ptr<FaultyDisk::Content> content) : disk_(disk), content_(std::move(content)) {}
+  FaultyFile(FaultyDisk& disk, std::shared_ptr<FaultyDisk::Content> content)
+      : disk_(disk), content_(std::move(content)) {}
 
-  base::Result<size_t> WriteAt(int64_t offset, std::string_view first, std::string_view second) override {
+  base::Result<size_t> WriteAt(int64_t offset, std::string_view first,
+                               std::string_view second) override {
     const std::lock_guard lock(disk_.mutex_);
     std::string all(first);
     all += second;

@@ -15,13 +15,15 @@
 
 namespace slipway::storage {
 
-// The disk itself: it outlives the logs opened on it. Thread-safe, except the settings, which change between calls.
+// The disk itself: it outlives the logs opened on it. Thread-safe, except the settings, which
+// change between calls.
 class FaultyDisk {
  public:
   // A log's view of it.
   std::unique_ptr<LogFolder> Open();
 
-  // As after a power loss: names and bytes that were not synced are gone, of each file's unsynced end a random part stays.
+  // As after a power loss: names and bytes that were not synced are gone, of each file's unsynced
+  // end a random part stays.
   void LosePower(std::mt19937& random);
 
   // Bytes that still fit; a write past it is short, a further one fails with ENOSPC.
@@ -40,7 +42,7 @@ class FaultyDisk {
   friend class FaultyFolder;
   struct Content {
     std::string bytes;
-    size_t synced = 0;        // bytes before this survive
+    size_t synced = 0;  // bytes before this survive
     bool name_synced = false;
   };
 

@@ -9,7 +9,8 @@
 
 namespace slipway::storage {
 
-TestFolder::TestFolder() : path_((std::filesystem::temp_directory_path() / "slipway_test_XXXXXX").string()) {
+TestFolder::TestFolder()
+    : path_((std::filesystem::temp_directory_path() / "slipway_test_XXXXXX").string()) {
   CHECK(mkdtemp(path_.data()) != nullptr, "mkdtemp " + path_);
 }
 TestFolder::~TestFolder() {

@@ -19,7 +19,8 @@ constexpr int kFolderMode = 0750;
 
 }  // namespace
 
-base::Result<base::FileHandle> OpenFolder(const base::Directory& root, std::string_view path, MakeFolders make) {
+base::Result<base::FileHandle> OpenFolder(const base::Directory& root, std::string_view path,
+                                          MakeFolders make) {
   base::FileHandle folder = TRY(root.OpenFile(".", kFolderFlags));
   for (size_t start = 0; start < path.size();) {
     const size_t end = std::min(path.find('/', start), path.size());

@@ -11,7 +11,9 @@ namespace slipway::storage {
 
 enum class MakeFolders { kNo, kYes };
 
-// The folder `path` ("" is the root itself); with kYes it and its parents are made, durably. kNotFound when it is not there.
-base::Result<base::FileHandle> OpenFolder(const base::Directory& root, std::string_view path, MakeFolders make);
+// The folder `path` ("" is the root itself); with kYes it and its parents are made, durably.
+// kNotFound when it is not there.
+base::Result<base::FileHandle> OpenFolder(const base::Directory& root, std::string_view path,
+                                          MakeFolders make);
 
 }  // namespace slipway::storage

@@ -31,18 +31,22 @@ struct GroupWriter::Job {
   std::condition_variable finished;
 };
 
-GroupWriter::GroupWriter(std::unique_ptr<Connection> connection, int64_t queue_limit, std::string_view kind,
-                         base::Metrics& metrics)
+GroupWriter::GroupWriter(std::unique_ptr<Connection> connection, int64_t queue_limit,
+                         std::string_view kind, base::Metrics& metrics)
     : connection_(std::move(connection)),
       queue_limit_(static_cast<size_t>(std::max<int64_t>(queue_limit, 1))),
-      commit_seconds_(metrics.GetHistogram("slipway_storage_commit_seconds", "Time of a group's commit, fsync included.",
+      commit_seconds_(metrics.GetHistogram("slipway_storage_commit_seconds",
+                                           "Time of a group's commit, fsync included.",
                                            base::LatencyBounds(), KindLabel(kind))),
-      group_size_(metrics.GetHistogram("slipway_storage_commit_group_size", "Writes that shared one commit.", kGroupBounds,
+      group_size_(metrics.GetHistogram("slipway_storage_commit_group_size",
+                                       "Writes that shared one commit.", kGroupBounds,
                                        KindLabel(kind))),
-      writes_ok_(metrics.GetCounter("slipway_storage_writes", "Write transactions by outcome.", OutcomeLabels(kind, "ok"))),
-      writes_failed_(
-          metrics.GetCounter("slipway_storage_writes", "Write transactions by outcome.", OutcomeLabels(kind, "failed"))),
-      waiting_(metrics.GetGauge("slipway_storage_writes_waiting", "Writes waiting for the writer.", KindLabel(kind))),
+      writes_ok_(metrics.GetCounter("slipway_storage_writes", "Write transactions by outcome.",
+                                    OutcomeLabels(kind, "ok"))),
+      writes_failed_(metrics.GetCounter("slipway_storage_writes", "Write transactions by outcome.",
+                                        OutcomeLabels(kind, "failed"))),
+      waiting_(metrics.GetGauge("slipway_storage_writes_waiting", "Writes waiting for the writer.",
+                                KindLabel(kind))),
       thread_([this] { Run(); }) {}
 
 GroupWriter::~GroupWriter() {
@@ -55,15 +59,17 @@ GroupWriter::~GroupWriter() {
 }
 
 base::Status GroupWriter::Write(const std::function<base::Status(Transaction&)>& body) {
-  CHECK(std::this_thread::get_id() != thread_.get_id(), "a Write inside a Write's body or callback would wait for itself");
+  CHECK(std::this_thread::get_id() != thread_.get_id(),
+        "a Write inside a Write's body or callback would wait for itself");
   Job job;
   job.body = &body;
   std::unique_lock lock(mutex_);
   if (stopping_) return base::Unavailable("stopping", "the database is closing");
   if (!broken_.ok()) return broken_;
   if (queue_.size() >= queue_limit_) {
-    return base::ResourceExhausted("write_queue_full",
-                                   "too many writes wait (limit " + std::to_string(queue_limit_) + "); try again");
+    return base::ResourceExhausted(
+        "write_queue_full",
+        "too many writes wait (limit " + std::to_string(queue_limit_) + "); try again");
   }
   queue_.push_back(&job);
   waiting_.Set(static_cast<double>(queue_.size()));
@@ -85,7 +91,8 @@ void GroupWriter::Run() {
       waiting_.Set(static_cast<double>(queue_.size()));
     }
     RunGroup(group);
-    // Callbacks come before the answers: whoever returns from Write sees what the callbacks refreshed.
+    // Callbacks come before the answers: whoever returns from Write sees what the callbacks
+    // refreshed.
     for (Job* job : group) {
       if (job->status.ok()) {
         for (const auto& callback : job->after_commit) callback();
@@ -107,7 +114,8 @@ void GroupWriter::RunGroup(const std::vector<Job*>& group) {
     for (Job* job : group) job->status = status;
     return;
   }
-  if (!RunBodies(group) || std::none_of(group.begin(), group.end(), [](const Job* job) { return job->status.ok(); })) {
+  if (!RunBodies(group) ||
+      std::none_of(group.begin(), group.end(), [](const Job* job) { return job->status.ok(); })) {
     connection_->Rollback();
     return;
   }
@@ -139,7 +147,9 @@ base::Status GroupWriter::RunBody(Job& job) {
   job.status = (*job.body)(transaction);
   if (job.status.ok()) job.status = transaction.failure();
   if (!connection_->InTransaction()) {
-    return job.status.ok() ? base::Unavailable("transaction_lost", "the database ended the transaction") : job.status;
+    return job.status.ok()
+               ? base::Unavailable("transaction_lost", "the database ended the transaction")
+               : job.status;
   }
   if (!job.status.ok()) {
     done = command("ROLLBACK TO SAVEPOINT body");
@@ -162,8 +172,8 @@ base::Status GroupWriter::CommitGroup(const std::vector<Job*>& group) {
   if (status.code() == base::Code::kDataLoss) {
     const std::lock_guard lock(mutex_);
     broken_ = base::Status(base::Code::kDataLoss, "writer_stopped",
-                           "nothing is written any more since a commit failed (" + status.message() +
-                               "): check the disk, then restart");
+                           "nothing is written any more since a commit failed (" +
+                               status.message() + "): check the disk, then restart");
   } else {
     connection_->Rollback();
   }

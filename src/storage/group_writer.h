@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// GroupWriter: the one writer of a database. All bodies that wait share one transaction (each in its own savepoint) and so one
-// fsync; nobody is answered before that commit. Private to this room.
+// GroupWriter: the one writer of a database. All bodies that wait share one transaction (each in
+// its own savepoint) and so one fsync; nobody is answered before that commit. Private to this room.
 #pragma once
 
 #include <condition_variable>
@@ -24,10 +24,12 @@ inline constexpr size_t kMaxGroup = 256;  // bodies in one commit
 // Thread-safe.
 class GroupWriter {
  public:
-  GroupWriter(std::unique_ptr<Connection> connection, int64_t queue_limit, std::string_view kind, base::Metrics& metrics);
+  GroupWriter(std::unique_ptr<Connection> connection, int64_t queue_limit, std::string_view kind,
+              base::Metrics& metrics);
   ~GroupWriter();  // finishes what waits
 
-  // See Database::Write. kUnavailable once stopped; kDataLoss (reason "writer_stopped") after a commit whose outcome is unknown.
+  // See Database::Write. kUnavailable once stopped; kDataLoss (reason "writer_stopped") after a
+  // commit whose outcome is unknown.
   base::Status Write(const std::function<base::Status(Transaction&)>& body);
 
  private:
@@ -35,7 +37,8 @@ class GroupWriter {
 
   void Run();
   void RunGroup(const std::vector<Job*>& group);
-  // Runs every body in its savepoint; false when the transaction was lost on the way (every job then has a failure).
+  // Runs every body in its savepoint; false when the transaction was lost on the way (every job
+  // then has a failure).
   bool RunBodies(const std::vector<Job*>& group);
   base::Status RunBody(Job& job);
   base::Status CommitGroup(const std::vector<Job*>& group);

@@ -7,7 +7,8 @@ namespace slipway::storage {
 namespace {
 
 TEST(SplitStatements, CutsAtSemicolonsOutsideQuotesAndComments) {
-  const auto statements = SplitStatements("CREATE a; -- x; y\nINSERT 'it''s; \"' ;/* ; */\n \"odd;name\" z");
+  const auto statements =
+      SplitStatements("CREATE a; -- x; y\nINSERT 'it''s; \"' ;/* ; */\n \"odd;name\" z");
   ASSERT_EQ(statements.size(), 3u);
   EXPECT_EQ(statements[0], "CREATE a");
   EXPECT_EQ(statements[1], " -- x; y\nINSERT 'it''s; \"' ");

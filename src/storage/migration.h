@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Migration: one numbered .sql file of a room, embedded in the binary. One text serves SQLite and PostgreSQL.
+// Migration: one numbered .sql file of a room, embedded in the binary. One text serves SQLite and
+// PostgreSQL.
 #pragma once
 
 #include <string_view>

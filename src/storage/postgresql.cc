@@ -15,17 +15,29 @@ namespace slipway::storage {
 namespace {
 
 // Types by number in pg_type.
-enum TypeOid : Oid { kUnspecified = 0, kBool = 16, kInt8 = 20, kInt2 = 21, kInt4 = 23, kText = 25, kFloat4 = 700, kFloat8 = 701,
-                     kNumeric = 1700 };
+enum TypeOid : Oid {
+  kUnspecified = 0,
+  kBool = 16,
+  kInt8 = 20,
+  kInt2 = 21,
+  kInt4 = 23,
+  kText = 25,
+  kFloat4 = 700,
+  kFloat8 = 701,
+  kNumeric = 1700
+};
 
-// Every write of every replica takes this lock until its commit, so that writes are serialised over the whole fleet.
+// Every write of every replica takes this lock until its commit, so that writes are serialised over
+// the whole fleet.
 constexpr std::string_view kBeginWrite =
     "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(7308602434091479919)";
 constexpr std::string_view kBeginRead = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-// Never acknowledged before fsync, whatever the server's default; a lock that is held for long is an error, not a hang.
+// Never acknowledged before fsync, whatever the server's default; a lock that is held for long is
+// an error, not a hang.
 constexpr std::string_view kConfigure =
     "SET lock_timeout = '30s'; "
-    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE "
+    "current_setting('synchronous_commit') = 'off'";
 
 struct ClearResult {
   void operator()(PGresult* result) const { PQclear(result); }
@@ -50,12 +62,14 @@ base::Status StatusOf(std::string_view sqlstate, const std::string& text) {
   if (sqlstate.starts_with("23")) return base::FailedPrecondition("constraint", text);
   if (sqlstate == "25006") return base::FailedPrecondition("read_only", text);
   if (sqlstate == "53100") return base::ResourceExhausted("disk_full", text);
-  if (sqlstate == "22021") return base::InvalidArgument("", text);  // not UTF-8
+  if (sqlstate == "22021") return base::InvalidArgument("", text);                   // not UTF-8
   if (sqlstate.starts_with("57P")) return base::Unavailable("database_lost", text);  // shut down
-  if (sqlstate == "55P03" || sqlstate.starts_with("40") || sqlstate.starts_with("53") || sqlstate.starts_with("57")) {
+  if (sqlstate == "55P03" || sqlstate.starts_with("40") || sqlstate.starts_with("53") ||
+      sqlstate.starts_with("57")) {
     return base::Unavailable("database_busy", text);
   }
-  if (sqlstate.starts_with("58") || sqlstate.starts_with("XX")) return {base::Code::kDataLoss, "disk_error", text};
+  if (sqlstate.starts_with("58") || sqlstate.starts_with("XX"))
+    return {base::Code::kDataLoss, "disk_error", text};
   return base::Internal("sql_error", text);
 }
 
@@ -86,13 +100,15 @@ SqlValue ParseValue(Oid type, std::string_view text) {
 
 // The parameters in text form, as PQexecParams takes them.
 struct BoundParams {
-  explicit BoundParams(const SqlParams& params) : numbers(params.size()), types(params.size()), values(params.size()) {
+  explicit BoundParams(const SqlParams& params)
+      : numbers(params.size()), types(params.size()), values(params.size()) {
     for (size_t i = 0; i < params.size(); ++i) Bind(i, params[i]);
   }
 
   void Bind(size_t i, const SqlValue& value) {
     const auto print = [&](auto number, Oid type) {
-      *std::to_chars(numbers[i].data(), numbers[i].data() + numbers[i].size() - 1, number).ptr = '\0';
+      *std::to_chars(numbers[i].data(), numbers[i].data() + numbers[i].size() - 1, number).ptr =
+          '\0';
       types[i] = type;
       values[i] = numbers[i].data();
     };
@@ -145,24 +161,32 @@ class PostgresqlConnection final : public Connection {
 
 base::Status PostgresqlConnection::Connect() {
   // What stands before dbname is a default that the URL may override.
-  const std::array<const char*, 8> keys = {"application_name", "connect_timeout", "tcp_user_timeout", "keepalives_idle",
-                                           "dbname",           "client_encoding", nullptr};
-  const std::array<const char*, 8> values = {"slipway", "10", "30000", "30", url_.c_str(), "UTF8", nullptr};
+  const std::array<const char*, 8> keys = {"application_name",
+                                           "connect_timeout",
+                                           "tcp_user_timeout",
+                                           "keepalives_idle",
+                                           "dbname",
+                                           "client_encoding",
+                                           nullptr};
+  const std::array<const char*, 8> values = {"slipway",    "10",   "30000", "30",
+                                             url_.c_str(), "UTF8", nullptr};
   connection_.reset(PQconnectdbParams(keys.data(), values.data(), 1));
   if (Lost()) {
-    return base::Unavailable("database_lost",
-                             "PostgreSQL: " + std::string(WithoutNewline(PQerrorMessage(connection_.get()))));
+    return base::Unavailable(
+        "database_lost",
+        "PostgreSQL: " + std::string(WithoutNewline(PQerrorMessage(connection_.get()))));
   }
-  PQsetNoticeProcessor(
-      connection_.get(), [](void*, const char*) {}, nullptr);
+  PQsetNoticeProcessor(connection_.get(), [](void*, const char*) {}, nullptr);
   return Command(kConfigure);
 }
 
 base::Status PostgresqlConnection::Check(const PGresult* result, std::string_view sql) const {
   if (result != nullptr && Succeeded(result)) return base::Status::Ok();
   const char* state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  const char* primary = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-  const std::string_view message = primary != nullptr ? primary : WithoutNewline(PQerrorMessage(connection_.get()));
+  const char* primary =
+      result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+  const std::string_view message =
+      primary != nullptr ? primary : WithoutNewline(PQerrorMessage(connection_.get()));
   const std::string text = DescribeSqlError("PostgreSQL: " + std::string(message), sql);
   if (Lost()) return base::Unavailable("database_lost", text);
   return StatusOf(state == nullptr ? "" : state, text);
@@ -173,10 +197,12 @@ base::Status PostgresqlConnection::Command(std::string_view sql) {
   return Check(result.get(), sql);
 }
 
-base::Result<ResultHandle> PostgresqlConnection::Run(std::string_view sql, const SqlParams& params) {
+base::Result<ResultHandle> PostgresqlConnection::Run(std::string_view sql,
+                                                     const SqlParams& params) {
   const BoundParams bound(params);
-  ResultHandle result(PQexecParams(connection_.get(), std::string(sql).c_str(), static_cast<int>(params.size()),
-                                   bound.types.data(), bound.values.data(), nullptr, nullptr, 0));
+  ResultHandle result(PQexecParams(connection_.get(), std::string(sql).c_str(),
+                                   static_cast<int>(params.size()), bound.types.data(),
+                                   bound.values.data(), nullptr, nullptr, 0));
   TRY(Check(result.get(), sql));
   return result;
 }
@@ -186,7 +212,8 @@ base::Result<Rows> PostgresqlConnection::Query(std::string_view sql, const SqlPa
   const int count = PQntuples(result.get());
   const int columns = PQnfields(result.get());
   if (static_cast<size_t>(count) > kMaxRows) {
-    return base::ResourceExhausted("too_many_rows", DescribeSqlError("more than 1000000 rows", sql));
+    return base::ResourceExhausted("too_many_rows",
+                                   DescribeSqlError("more than 1000000 rows", sql));
   }
   Rows rows;
   rows.reserve(static_cast<size_t>(count));
@@ -211,7 +238,8 @@ base::Result<int64_t> PostgresqlConnection::Execute(std::string_view sql, const 
   const ResultHandle result = TRY(Run(sql, params));
   const std::string_view text = PQcmdTuples(result.get());
   int64_t changed = 0;
-  std::from_chars(text.data(), text.data() + text.size(), changed);  // empty for what changes no rows
+  std::from_chars(text.data(), text.data() + text.size(),
+                  changed);  // empty for what changes no rows
   const std::string_view tag = PQcmdStatus(result.get());
   return tag.starts_with("SELECT") ? 0 : changed;
 }
@@ -236,19 +264,23 @@ base::Status PostgresqlConnection::Commit() {
   const ResultHandle result(PQexec(connection_.get(), "COMMIT"));
   base::Status status = Check(result.get(), "COMMIT");
   if (Lost()) {
-    return base::Unavailable("commit_outcome_unknown",
-                             "PostgreSQL was lost during the commit, which may or may not have happened: " + status.message());
+    return base::Unavailable(
+        "commit_outcome_unknown",
+        "PostgreSQL was lost during the commit, which may or may not have happened: " +
+            status.message());
   }
   if (!status.ok() || std::string_view(PQcmdStatus(result.get())) != "COMMIT") {
-    return base::Status(base::Code::kAborted, "rolled_back",
-                        "PostgreSQL rolled the transaction back instead of committing it: " + status.message());
+    return base::Status(
+        base::Code::kAborted, "rolled_back",
+        "PostgreSQL rolled the transaction back instead of committing it: " + status.message());
   }
   return status;
 }
 
 }  // namespace
 
-base::Result<std::unique_ptr<Database>> OpenPostgresql(const std::string& url, const DatabaseSettings& settings,
+base::Result<std::unique_ptr<Database>> OpenPostgresql(const std::string& url,
+                                                       const DatabaseSettings& settings,
                                                        base::Metrics& metrics) {
   return MakeDatabase(
       "postgresql",

@@ -14,7 +14,9 @@ using base::Status;
 
 class PostgresqlStore : public testing::Test {
  protected:
-  void SetUp() override { ASSERT_EQ(Run("CREATE TABLE items (id BIGINT PRIMARY KEY)").ToString(), "OK"); }
+  void SetUp() override {
+    ASSERT_EQ(Run("CREATE TABLE items (id BIGINT PRIMARY KEY)").ToString(), "OK");
+  }
   Status Run(std::string_view sql) {
     return database_->Write([&](Transaction& transaction) -> Status {
       TRY(transaction.Execute(sql));
@@ -55,10 +57,11 @@ TEST_F(PostgresqlStore, ALossDuringTheCommitSaysThatTheOutcomeIsUnknown) {
                 "$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$")
                 .ToString(),
             "OK");
-  ASSERT_EQ(Run("CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON items DEFERRABLE INITIALLY DEFERRED "
-                "FOR EACH ROW EXECUTE FUNCTION die()")
-                .ToString(),
-            "OK");
+  ASSERT_EQ(
+      Run("CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON items DEFERRABLE INITIALLY DEFERRED "
+          "FOR EACH ROW EXECUTE FUNCTION die()")
+          .ToString(),
+      "OK");
   const Status lost = Run("INSERT INTO items VALUES (1)");
   EXPECT_EQ(lost.code(), Code::kUnavailable);
   EXPECT_EQ(lost.reason(), "commit_outcome_unknown");
@@ -67,14 +70,18 @@ TEST_F(PostgresqlStore, ALossDuringTheCommitSaysThatTheOutcomeIsUnknown) {
 }
 
 TEST_F(PostgresqlStore, ACommitThatTheServerRefusesIsRolledBack) {
-  ASSERT_TRUE(Run("CREATE TABLE parts (item BIGINT REFERENCES items (id) DEFERRABLE INITIALLY DEFERRED)").ok());
+  ASSERT_TRUE(
+      Run("CREATE TABLE parts (item BIGINT REFERENCES items (id) DEFERRABLE INITIALLY DEFERRED)")
+          .ok());
   EXPECT_EQ(Run("INSERT INTO parts VALUES (7)").code(), Code::kAborted);
   EXPECT_TRUE(Run("INSERT INTO items VALUES (7)").ok());
   EXPECT_EQ(database_->Query("SELECT * FROM parts").value().size(), 0u);
 }
 
 TEST_F(PostgresqlStore, ASumTooLargeForAnIntegerReadsAsANumber) {
-  EXPECT_EQ(database_->Query("SELECT SUM(x) FROM (VALUES (9223372036854775807), (1)) AS v (x)").value()[0].Double(0),
+  EXPECT_EQ(database_->Query("SELECT SUM(x) FROM (VALUES (9223372036854775807), (1)) AS v (x)")
+                .value()[0]
+                .Double(0),
             9223372036854775808.0);
 }
 

@@ -10,8 +10,10 @@
 
 namespace slipway::storage {
 
-ReaderPool::ReaderPool(std::vector<std::unique_ptr<Connection>> connections, std::string_view kind, base::Metrics& metrics)
-    : read_seconds_(metrics.GetHistogram("slipway_storage_read_seconds", "Time of a read transaction, waiting included.",
+ReaderPool::ReaderPool(std::vector<std::unique_ptr<Connection>> connections, std::string_view kind,
+                       base::Metrics& metrics)
+    : read_seconds_(metrics.GetHistogram("slipway_storage_read_seconds",
+                                         "Time of a read transaction, waiting included.",
                                          base::LatencyBounds(), {{"kind", std::string(kind)}})),
       free_(std::move(connections)) {
   CHECK(!free_.empty(), "a reader pool needs a connection");

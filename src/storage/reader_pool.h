@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ReaderPool: a fixed number of read-only connections, lent to one read at a time. Private to this room.
+// ReaderPool: a fixed number of read-only connections, lent to one read at a time. Private to this
+// room.
 #pragma once
 
 #include <condition_variable>
@@ -18,7 +19,8 @@ namespace slipway::storage {
 // Thread-safe. Blocks while every connection is lent.
 class ReaderPool {
  public:
-  ReaderPool(std::vector<std::unique_ptr<Connection>> connections, std::string_view kind, base::Metrics& metrics);
+  ReaderPool(std::vector<std::unique_ptr<Connection>> connections, std::string_view kind,
+             base::Metrics& metrics);
   base::Status Read(const std::function<base::Status(Transaction&)>& body);
 
  private:

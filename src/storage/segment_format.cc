@@ -54,8 +54,10 @@ std::string EncodeSegmentHeader(const SegmentHeader& header) {
 }
 
 std::optional<SegmentHeader> DecodeSegmentHeader(std::string_view bytes) {
-  if (bytes.size() < static_cast<size_t>(kSegmentHeaderBytes) || !bytes.starts_with(kMagic)) return std::nullopt;
-  if (GetLittle(bytes.substr(kSumAt, 4)) != base::Crc32c(bytes.substr(0, kSumAt))) return std::nullopt;
+  if (bytes.size() < static_cast<size_t>(kSegmentHeaderBytes) || !bytes.starts_with(kMagic))
+    return std::nullopt;
+  if (GetLittle(bytes.substr(kSumAt, 4)) != base::Crc32c(bytes.substr(0, kSumAt)))
+    return std::nullopt;
   return SegmentHeader{static_cast<int64_t>(GetLittle(bytes.substr(kCountAt, 8))),
                        static_cast<uint32_t>(GetLittle(bytes.substr(kSaltAt, 4)))};
 }
@@ -68,10 +70,13 @@ RecordHeader EncodeRecordHeader(std::string_view record, uint32_t salt) {
   return header;
 }
 
-uint32_t RecordLength(std::string_view header) { return static_cast<uint32_t>(GetLittle(header.substr(0, 4))); }
+uint32_t RecordLength(std::string_view header) {
+  return static_cast<uint32_t>(GetLittle(header.substr(0, 4)));
+}
 
 bool RecordIsWhole(std::string_view header, std::string_view record, uint32_t salt) {
-  return GetLittle(header.substr(4, 4)) == base::Crc32c(record, base::Crc32c(header.substr(0, 4), salt));
+  return GetLittle(header.substr(4, 4)) ==
+         base::Crc32c(record, base::Crc32c(header.substr(0, 4), salt));
 }
 
 base::Result<std::string_view> SegmentReader::Load(int64_t offset, int64_t size) {
@@ -82,7 +87,8 @@ base::Result<std::string_view> SegmentReader::Load(int64_t offset, int64_t size)
     buffer_.resize(TRY(file_.ReadAt(offset, buffer_)));
     buffer_start_ = offset;
   }
-  return std::string_view(buffer_).substr(static_cast<size_t>(offset - buffer_start_), static_cast<size_t>(end - offset));
+  return std::string_view(buffer_).substr(static_cast<size_t>(offset - buffer_start_),
+                                          static_cast<size_t>(end - offset));
 }
 
 base::Result<std::optional<std::string_view>> SegmentReader::Next() {

@@ -15,12 +15,13 @@ namespace slipway::storage {
 
 inline constexpr int64_t kSegmentHeaderBytes = 32;
 
-std::string SegmentName(int64_t number);                              // "00000001.seg"
+std::string SegmentName(int64_t number);  // "00000001.seg"
 std::optional<int64_t> ParseSegmentName(std::string_view name);
 
 struct SegmentHeader {
   int64_t records_before = 0;  // in all earlier segments
-  // Random, the same in a whole log; seeds the records' checksums, so that no record's bytes can look like a record.
+  // Random, the same in a whole log; seeds the records' checksums, so that no record's bytes can
+  // look like a record.
   uint32_t salt = 0;
 };
 std::string EncodeSegmentHeader(const SegmentHeader& header);
@@ -38,8 +39,8 @@ class SegmentReader {
   SegmentReader(const LogFile& file, uint32_t salt, int64_t offset, int64_t limit)
       : file_(file), salt_(salt), offset_(offset), limit_(limit) {}
 
-  // Moves to the next record. nullopt at the limit, or when what stands at `offset()` is no whole record (then `damaged()`).
-  // The view is good until the next call.
+  // Moves to the next record. nullopt at the limit, or when what stands at `offset()` is no whole
+  // record (then `damaged()`). The view is good until the next call.
   base::Result<std::optional<std::string_view>> Next();
   int64_t offset() const { return offset_; }  // where the next record would begin
   bool damaged() const { return damaged_; }

@@ -26,7 +26,8 @@ base::Result<std::vector<int64_t>> ListSegments(const LogFolder& folder) {
   }
   std::sort(numbers.begin(), numbers.end());
   for (size_t i = 1; i < numbers.size(); ++i) {
-    if (numbers[i] != numbers[i - 1] + 1) return SegmentDamaged(numbers[i - 1] + 1, 0, "the file is missing");
+    if (numbers[i] != numbers[i - 1] + 1)
+      return SegmentDamaged(numbers[i - 1] + 1, 0, "the file is missing");
   }
   return numbers;
 }
@@ -41,20 +42,25 @@ bool IsZero(std::string_view bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == '\0'; });
 }
 
-// Whether a page of the damaged record was never written: after a power loss a file system may give back zeros for pages that
-// were not yet on disk, with later pages intact. Such bytes were never synced, so nobody was promised them.
+// Whether a page of the damaged record was never written: after a power loss a file system may give
+// back zeros for pages that were not yet on disk, with later pages intact. Such bytes were never
+// synced, so nobody was promised them.
 base::Result<bool> HasUnwrittenPage(const LogFile& file, int64_t offset, int64_t size) {
   const std::string header = TRY(ReadPart(file, offset, kRecordHeaderBytes));
   if (header.size() < static_cast<size_t>(kRecordHeaderBytes)) return false;
-  const int64_t record_end = std::min(offset + kRecordHeaderBytes + int64_t{RecordLength(header)}, size);
-  for (int64_t page = (offset + kPageBytes - 1) / kPageBytes * kPageBytes; page <= record_end && page < size; page += kPageBytes) {
+  const int64_t record_end =
+      std::min(offset + kRecordHeaderBytes + int64_t{RecordLength(header)}, size);
+  for (int64_t page = (offset + kPageBytes - 1) / kPageBytes * kPageBytes;
+       page <= record_end && page < size; page += kPageBytes) {
     if (IsZero(TRY(ReadPart(file, page, std::min(kPageBytes, size - page))))) return true;
   }
   return false;
 }
 
-// Whether a whole record stands anywhere soon after the damaged one: then the damage is not a torn tail.
-base::Result<bool> WholeRecordFollows(const LogFile& file, uint32_t salt, int64_t offset, int64_t size) {
+// Whether a whole record stands anywhere soon after the damaged one: then the damage is not a torn
+// tail.
+base::Result<bool> WholeRecordFollows(const LogFile& file, uint32_t salt, int64_t offset,
+                                      int64_t size) {
   const std::string bytes = TRY(ReadPart(file, offset, std::min(2 * kSearchBytes, size - offset)));
   const std::string_view view(bytes);
   const auto most = static_cast<size_t>(kSearchBytes);
@@ -65,7 +71,8 @@ base::Result<bool> WholeRecordFollows(const LogFile& file, uint32_t salt, int64_
     if (RecordIsWhole(header, view.substr(at + kRecordHeaderBytes, length), salt)) return true;
   }
   if (view.size() < static_cast<size_t>(kRecordHeaderBytes)) return false;
-  // A long damaged record may hide its successor from the search above, but not when its length is right.
+  // A long damaged record may hide its successor from the search above, but not when its length is
+  // right.
   SegmentReader after(file, salt, offset + kRecordHeaderBytes + int64_t{RecordLength(view)}, size);
   return TRY(after.Next()).has_value();
 }
@@ -73,15 +80,22 @@ base::Result<bool> WholeRecordFollows(const LogFile& file, uint32_t salt, int64_
 base::Status CutTail(const RecoveredLog& log, int64_t size, std::string_view name) {
   LogFile& file = *log.file;
   const auto [number, offset] = log.end;
-  const bool torn = TRY(HasUnwrittenPage(file, offset, size)) || !TRY(WholeRecordFollows(file, log.salt, offset, size));
+  const bool torn = TRY(HasUnwrittenPage(file, offset, size)) ||
+                    !TRY(WholeRecordFollows(file, log.salt, offset, size));
   if (!torn) return SegmentDamaged(number, offset, "a record is damaged, and whole ones follow it");
-  base::Log(base::LogLevel::kWarning, "storage", "an unfinished record at the end of a log was cut off",
-            {{"log", name}, {"segment", SegmentName(number)}, {"offset", offset}, {"bytes", size - offset}});
+  base::Log(base::LogLevel::kWarning, "storage",
+            "an unfinished record at the end of a log was cut off",
+            {{"log", name},
+             {"segment", SegmentName(number)},
+             {"offset", offset},
+             {"bytes", size - offset}});
   return file.Truncate(offset);
 }
 
-// The last segment; nullopt when even its header was not finished, which the crash that made it explains.
-base::Result<std::optional<RecoveredLog>> RecoverSegment(LogFolder& folder, int64_t number, std::string_view name) {
+// The last segment; nullopt when even its header was not finished, which the crash that made it
+// explains.
+base::Result<std::optional<RecoveredLog>> RecoverSegment(LogFolder& folder, int64_t number,
+                                                         std::string_view name) {
   RecoveredLog log;
   log.file = TRY(folder.Open(SegmentName(number), LogFileMode::kExisting));
   const int64_t size = TRY(log.file->SizeBytes());
@@ -107,11 +121,13 @@ base::Status SegmentDamaged(int64_t segment, int64_t offset, std::string_view wh
           SegmentName(segment) + " at offset " + std::to_string(offset) + ": " + std::string(what)};
 }
 
-base::Result<std::unique_ptr<LogFile>> CreateSegment(LogFolder& folder, int64_t number, const SegmentHeader& header) {
+base::Result<std::unique_ptr<LogFile>> CreateSegment(LogFolder& folder, int64_t number,
+                                                     const SegmentHeader& header) {
   const std::string bytes = EncodeSegmentHeader(header);
   auto file = TRY(folder.Open(SegmentName(number), LogFileMode::kCreateEmpty));
   const size_t written = TRY(file->WriteAt(0, bytes, ""));
-  if (written != bytes.size()) return base::ResourceExhausted("disk_full", "no room for " + SegmentName(number));
+  if (written != bytes.size())
+    return base::ResourceExhausted("disk_full", "no room for " + SegmentName(number));
   TRY(file->Sync());
   TRY(folder.Sync());
   return file;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A prediction's walk, last step: the record is appended, and acknowledged once it is as durable as the setting says.
+// A prediction's walk, last step: the record is appended, and acknowledged once it is as durable as
+// the setting says.
 #include "storage/segments.h"
 
 #include <algorithm>
@@ -26,11 +27,13 @@ struct Mark {
 
 class FolderSegments final : public Segments {
  public:
-  FolderSegments(std::unique_ptr<LogFolder> folder, const SegmentSettings& settings, RecoveredLog recovered,
-                 std::string_view name, base::Metrics& metrics);
+  FolderSegments(std::unique_ptr<LogFolder> folder, const SegmentSettings& settings,
+                 RecoveredLog recovered, std::string_view name, base::Metrics& metrics);
 
   base::Result<RecordPosition> Append(std::string_view record) override;
-  base::Status Scan(RecordPosition from, const std::function<bool(RecordPosition, std::string_view)>& visit) const override;
+  base::Status Scan(
+      RecordPosition from,
+      const std::function<bool(RecordPosition, std::string_view)>& visit) const override;
   base::Result<std::string> ReadAt(RecordPosition position) const override;
   RecordPosition End() const override {
     const std::lock_guard lock(mutex_);
@@ -48,7 +51,9 @@ class FolderSegments final : public Segments {
     int64_t limit = 0;
   };
 
-  const Mark& Readable() const { return settings_.durability == Durability::kPower ? durable_ : written_; }
+  const Mark& Readable() const {
+    return settings_.durability == Durability::kPower ? durable_ : written_;
+  }
   base::Result<RecordPosition> AppendLocked(std::string_view header, std::string_view record);
   base::Status WriteWhole(std::string_view header, std::string_view record);
   base::Status Roll();
@@ -78,33 +83,40 @@ class FolderSegments final : public Segments {
 
 base::Labels LogLabel(std::string_view name) { return {{"log", std::string(name)}}; }
 
-FolderSegments::FolderSegments(std::unique_ptr<LogFolder> folder, const SegmentSettings& settings, RecoveredLog recovered,
-                               std::string_view name, base::Metrics& metrics)
+FolderSegments::FolderSegments(std::unique_ptr<LogFolder> folder, const SegmentSettings& settings,
+                               RecoveredLog recovered, std::string_view name,
+                               base::Metrics& metrics)
     : folder_(std::move(folder)),
       settings_(settings),
       first_segment_(recovered.first_segment),
       salt_(recovered.salt),
       name_(name),
-      records_total_(metrics.GetCounter("slipway_storage_log_records", "Records appended to a log.", LogLabel(name))),
-      bytes_total_(metrics.GetCounter("slipway_storage_log_bytes", "Bytes appended to a log.", LogLabel(name))),
-      failures_total_(metrics.GetCounter("slipway_storage_log_failures", "Appends that failed.", LogLabel(name))),
-      sync_seconds_(metrics.GetHistogram("slipway_storage_log_sync_seconds", "Time of a log's fdatasync.",
-                                         base::LatencyBounds(), LogLabel(name))),
+      records_total_(metrics.GetCounter("slipway_storage_log_records", "Records appended to a log.",
+                                        LogLabel(name))),
+      bytes_total_(metrics.GetCounter("slipway_storage_log_bytes", "Bytes appended to a log.",
+                                      LogLabel(name))),
+      failures_total_(metrics.GetCounter("slipway_storage_log_failures", "Appends that failed.",
+                                         LogLabel(name))),
+      sync_seconds_(metrics.GetHistogram("slipway_storage_log_sync_seconds",
+                                         "Time of a log's fdatasync.", base::LatencyBounds(),
+                                         LogLabel(name))),
       current_(std::move(recovered.file)),
       written_{recovered.end, recovered.records},
       durable_(written_) {}
 
 base::Result<RecordPosition> FolderSegments::Append(std::string_view record) {
   if (static_cast<int64_t>(record.size()) > settings_.max_record_bytes) {
-    return base::InvalidArgument("record", "a record of log " + name_ + " has at most " +
-                                               std::to_string(settings_.max_record_bytes) + " bytes",
+    return base::InvalidArgument("record",
+                                 "a record of log " + name_ + " has at most " +
+                                     std::to_string(settings_.max_record_bytes) + " bytes",
                                  "record_too_large");
   }
   const RecordHeader header = EncodeRecordHeader(record, salt_);
   std::unique_lock lock(mutex_);
   auto position = AppendLocked({header.data(), header.size()}, record);
   base::Status status = position.ok() ? base::Status::Ok() : position.status();
-  if (status.ok() && settings_.durability == Durability::kPower) status = WaitDurable(lock, After(*position, record.size()));
+  if (status.ok() && settings_.durability == Durability::kPower)
+    status = WaitDurable(lock, After(*position, record.size()));
   if (!status.ok()) {
     failures_total_.Add();
     return status;
@@ -114,10 +126,13 @@ base::Result<RecordPosition> FolderSegments::Append(std::string_view record) {
   return position;
 }
 
-base::Result<RecordPosition> FolderSegments::AppendLocked(std::string_view header, std::string_view record) {
+base::Result<RecordPosition> FolderSegments::AppendLocked(std::string_view header,
+                                                          std::string_view record) {
   if (!stopped_.ok()) return stopped_;
   const auto size = static_cast<int64_t>(header.size() + record.size());
-  if (written_.end.offset > kSegmentHeaderBytes && written_.end.offset + size > settings_.segment_bytes) TRY(Roll());
+  if (written_.end.offset > kSegmentHeaderBytes &&
+      written_.end.offset + size > settings_.segment_bytes)
+    TRY(Roll());
   TRY(WriteWhole(header, record));
   const RecordPosition position = written_.end;
   written_.end.offset += size;
@@ -132,7 +147,9 @@ base::Status FolderSegments::WriteWhole(std::string_view header, std::string_vie
     const auto written = current_->WriteAt(offset, header, record);
     if (!written.ok() || *written == 0) {
       const base::Status failure =
-          written.ok() ? base::ResourceExhausted("disk_full", "the disk takes no more of log " + name_) : written.status();
+          written.ok()
+              ? base::ResourceExhausted("disk_full", "the disk takes no more of log " + name_)
+              : written.status();
       // What is half-written goes, so that the next record begins where this one would have.
       const base::Status cut = offset == start ? base::Status::Ok() : current_->Truncate(start);
       return cut.ok() ? failure : Stop(cut);
@@ -145,7 +162,8 @@ base::Status FolderSegments::WriteWhole(std::string_view header, std::string_vie
   return base::Status::Ok();
 }
 
-// Everything in the segment that ends is made durable first: WaitDurable looks only at the current one.
+// Everything in the segment that ends is made durable first: WaitDurable looks only at the current
+// one.
 base::Status FolderSegments::Roll() {
   const base::Status sealed = current_->Sync();
   if (!sealed.ok()) return Stop(sealed);
@@ -195,11 +213,14 @@ base::Status FolderSegments::SyncCurrent(std::unique_lock<std::mutex>& lock) {
   return status;
 }
 
-// After a failed fsync the kernel may have dropped the bytes and the next fsync would say ok: never try again.
+// After a failed fsync the kernel may have dropped the bytes and the next fsync would say ok: never
+// try again.
 base::Status FolderSegments::Stop(const base::Status& cause) {
-  base::Log(base::LogLevel::kError, "storage", "a log was stopped", {{"log", name_}, {"error", cause.ToString()}});
+  base::Log(base::LogLevel::kError, "storage", "a log was stopped",
+            {{"log", name_}, {"error", cause.ToString()}});
   stopped_ = {base::Code::kDataLoss, "log_stopped",
-              "log " + name_ + " takes no more records since the disk failed (" + cause.message() + "): check it, then restart"};
+              "log " + name_ + " takes no more records since the disk failed (" + cause.message() +
+                  "): check it, then restart"};
   synced_.notify_all();
   return stopped_;
 }
@@ -215,14 +236,15 @@ base::Result<FolderSegments::ReadableFile> FolderSegments::OpenForReading(int64_
   return sealed;
 }
 
-base::Status FolderSegments::Scan(RecordPosition from,
-                                  const std::function<bool(RecordPosition, std::string_view)>& visit) const {
+base::Status FolderSegments::Scan(
+    RecordPosition from, const std::function<bool(RecordPosition, std::string_view)>& visit) const {
   const RecordPosition end = End();
   from = std::max(from, RecordPosition{first_segment_, kSegmentHeaderBytes});
   for (int64_t segment = from.segment; segment <= end.segment; ++segment) {
     const ReadableFile readable = TRY(OpenForReading(segment));
     const int64_t limit = segment == end.segment ? end.offset : readable.limit;
-    const int64_t start = segment == from.segment ? std::max(from.offset, kSegmentHeaderBytes) : kSegmentHeaderBytes;
+    const int64_t start =
+        segment == from.segment ? std::max(from.offset, kSegmentHeaderBytes) : kSegmentHeaderBytes;
     SegmentReader reader(*readable.file, salt_, start, limit);
     RecordPosition position = {segment, start};
     while (const auto record = TRY(reader.Next())) {
@@ -236,33 +258,43 @@ base::Status FolderSegments::Scan(RecordPosition from,
 
 base::Result<std::string> FolderSegments::ReadAt(RecordPosition position) const {
   const auto none = [&] {
-    return base::NotFound("no_record", "log " + name_ + " has no record in segment " + std::to_string(position.segment) +
-                                           " at offset " + std::to_string(position.offset));
+    return base::NotFound("no_record", "log " + name_ + " has no record in segment " +
+                                           std::to_string(position.segment) + " at offset " +
+                                           std::to_string(position.offset));
   };
-  if (position.segment < first_segment_ || position.offset < kSegmentHeaderBytes || position >= End()) return none();
+  if (position.segment < first_segment_ || position.offset < kSegmentHeaderBytes ||
+      position >= End())
+    return none();
   const ReadableFile readable = TRY(OpenForReading(position.segment));
   if (position.offset >= readable.limit) return none();
   SegmentReader reader(*readable.file, salt_, position.offset, readable.limit);
   const auto record = TRY(reader.Next());
-  if (!record) return SegmentDamaged(position.segment, position.offset, "no whole record stands here");
+  if (!record)
+    return SegmentDamaged(position.segment, position.offset, "no whole record stands here");
   return std::string(*record);
 }
 
 }  // namespace
 
-base::Result<std::unique_ptr<Segments>> OpenSegments(std::unique_ptr<LogFolder> folder, const SegmentSettings& settings,
-                                                     std::string_view name, base::Metrics& metrics) {
+base::Result<std::unique_ptr<Segments>> OpenSegments(std::unique_ptr<LogFolder> folder,
+                                                     const SegmentSettings& settings,
+                                                     std::string_view name,
+                                                     base::Metrics& metrics) {
   if (settings.max_record_bytes < 1 || settings.max_record_bytes > kMostRecordBytes) {
-    return base::InvalidArgument("max_record_bytes", "expected 1 to " + std::to_string(kMostRecordBytes));
+    return base::InvalidArgument("max_record_bytes",
+                                 "expected 1 to " + std::to_string(kMostRecordBytes));
   }
-  if (settings.segment_bytes <= kSegmentHeaderBytes) return base::InvalidArgument("segment_bytes", "expected more than 32");
+  if (settings.segment_bytes <= kSegmentHeaderBytes)
+    return base::InvalidArgument("segment_bytes", "expected more than 32");
   RecoveredLog recovered = TRY(RecoverLog(*folder, name));
-  return std::unique_ptr<Segments>(
-      std::make_unique<FolderSegments>(std::move(folder), settings, std::move(recovered), name, metrics));
+  return std::unique_ptr<Segments>(std::make_unique<FolderSegments>(
+      std::move(folder), settings, std::move(recovered), name, metrics));
 }
 
-base::Result<std::unique_ptr<Segments>> Segments::Open(const std::string& folder, const SegmentSettings& settings,
-                                                       std::string_view name, base::Metrics& metrics) {
+base::Result<std::unique_ptr<Segments>> Segments::Open(const std::string& folder,
+                                                       const SegmentSettings& settings,
+                                                       std::string_view name,
+                                                       base::Metrics& metrics) {
   return OpenSegments(TRY(OpenLogFolder(folder)), settings, name, metrics);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// kill -9 at random moments of a process that appends: every acknowledged record is there, and nothing half-done.
+// kill -9 at random moments of a process that appends: every acknowledged record is there, and
+// nothing half-done.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,8 +30,10 @@ struct Acknowledged {
 };
 
 std::string RecordText(int round, Acknowledged record) {
-  std::string text = std::to_string(round) + "/" + std::to_string(record.thread) + "/" + std::to_string(record.number) + ":";
-  return text.append(static_cast<size_t>(record.number * 37 % 9000), static_cast<char>('a' + record.number % 26));
+  std::string text = std::to_string(round) + "/" + std::to_string(record.thread) + "/" +
+                     std::to_string(record.number) + ":";
+  return text.append(static_cast<size_t>(record.number * 37 % 9000),
+                     static_cast<char>('a' + record.number % 26));
 }
 
 SegmentSettings Settings(Durability durability) {
@@ -40,8 +43,10 @@ SegmentSettings Settings(Durability durability) {
   return settings;
 }
 
-// In the child: appends from several threads and reports each acknowledged record through the pipe until it is killed.
-[[noreturn]] void AppendUntilKilled(const std::string& folder, Durability durability, int round, int report) {
+// In the child: appends from several threads and reports each acknowledged record through the pipe
+// until it is killed.
+[[noreturn]] void AppendUntilKilled(const std::string& folder, Durability durability, int round,
+                                    int report) {
   base::Metrics metrics;
   auto log = Segments::Open(folder, Settings(durability), "crash", metrics);
   if (!log.ok()) _exit(2);
@@ -51,7 +56,8 @@ SegmentSettings Settings(Durability durability) {
       for (int32_t i = 0; i < kMostRecords; ++i) {
         const Acknowledged record = {t, i};
         if (!(*log)->Append(RecordText(round, record)).ok()) _exit(3);
-        if (write(report, &record, sizeof(record)) != sizeof(record)) _exit(4);  // atomic: shorter than PIPE_BUF
+        if (write(report, &record, sizeof(record)) != sizeof(record))
+          _exit(4);  // atomic: shorter than PIPE_BUF
       }
     });
   }
@@ -95,16 +101,17 @@ TEST_P(SegmentsCrashStore, KeepsEveryAcknowledgedRecord) {
       ++found[std::string(text.substr(0, text.find(':')))];
       const size_t slash = text.rfind('/');
       const int round_read = std::stoi(std::string(text.substr(0, text.find('/'))));
-      const Acknowledged read_back = {std::stoi(std::string(text.substr(text.find('/') + 1, slash))),
-                                      std::stoi(std::string(text.substr(slash + 1)))};
+      const Acknowledged read_back = {
+          std::stoi(std::string(text.substr(text.find('/') + 1, slash))),
+          std::stoi(std::string(text.substr(slash + 1)))};
       EXPECT_TRUE(text == RecordText(round_read, read_back)) << text.substr(0, 40);
       return true;
     });
     ASSERT_EQ(scanned.ToString(), "OK");
     for (int before = 0; before <= round; ++before) {
       for (const Acknowledged& sent : acknowledged[static_cast<size_t>(before)]) {
-        const std::string key =
-            std::to_string(before) + "/" + std::to_string(sent.thread) + "/" + std::to_string(sent.number);
+        const std::string key = std::to_string(before) + "/" + std::to_string(sent.thread) + "/" +
+                                std::to_string(sent.number);
         ASSERT_EQ(found[key], 1) << key << " after kill " << round;
       }
     }
@@ -113,8 +120,11 @@ TEST_P(SegmentsCrashStore, KeepsEveryAcknowledgedRecord) {
   EXPECT_GE(total, static_cast<size_t>(kKills));
 }
 
-INSTANTIATE_TEST_SUITE_P(Durabilities, SegmentsCrashStore, testing::Values(Durability::kProcess, Durability::kPower),
-                         [](const auto& durability) { return durability.param == Durability::kPower ? "power" : "process"; });
+INSTANTIATE_TEST_SUITE_P(Durabilities, SegmentsCrashStore,
+                         testing::Values(Durability::kProcess, Durability::kPower),
+                         [](const auto& durability) {
+                           return durability.param == Durability::kPower ? "power" : "process";
+                         });
 
 }  // namespace
 }  // namespace slipway::storage

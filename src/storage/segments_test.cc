@@ -21,7 +21,9 @@ using base::Code;
 
 class SegmentsTest : public testing::Test {
  protected:
-  base::Result<std::unique_ptr<Segments>> TryOpen() { return OpenSegments(disk_.Open(), settings_, "test", metrics_); }
+  base::Result<std::unique_ptr<Segments>> TryOpen() {
+    return OpenSegments(disk_.Open(), settings_, "test", metrics_);
+  }
   std::unique_ptr<Segments> Open() {
     auto opened = TryOpen();
     CHECK(opened.ok(), opened.status().ToString());
@@ -133,13 +135,15 @@ TEST_F(SegmentsTest, DamageBeforeTheTailIsNamed) {
   std::vector<RecordPosition> at;
   for (const char* record : {"aaaa", "bbbb", "cccc"}) at.push_back(Open()->Append(record).value());
   const std::string whole = disk_.bytes("00000001.seg");
-  for (auto offset = static_cast<size_t>(at[1].offset); offset < static_cast<size_t>(at[2].offset); ++offset) {
+  for (auto offset = static_cast<size_t>(at[1].offset); offset < static_cast<size_t>(at[2].offset);
+       ++offset) {
     disk_.SetBytes("00000001.seg", whole);
     FlipBit("00000001.seg", offset);
     const base::Status status = TryOpen().status();
     EXPECT_EQ(status.code(), Code::kDataLoss) << offset;
     EXPECT_EQ(status.reason(), "segment_damaged");
-    EXPECT_NE(status.message().find("00000001.seg at offset " + std::to_string(at[1].offset)), std::string::npos)
+    EXPECT_NE(status.message().find("00000001.seg at offset " + std::to_string(at[1].offset)),
+              std::string::npos)
         << status.message();
   }
 }
@@ -154,7 +158,8 @@ TEST_F(SegmentsTest, DamageInAnEarlierFileIsNamedByTheScan) {
   log = Open();
   const base::Status status = log->Scan({}, [](RecordPosition, std::string_view) { return true; });
   EXPECT_EQ(status.code(), Code::kDataLoss);
-  EXPECT_NE(status.message().find("00000001.seg at offset 32"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("00000001.seg at offset 32"), std::string::npos)
+      << status.message();
   EXPECT_EQ(log->ReadAt(first).status().code(), Code::kDataLoss);
   EXPECT_EQ(All(*log, {2, 0}), Texts{"bbbbbbbbbbbbbbbbbbbb"});
 }
@@ -182,7 +187,9 @@ TEST_F(SegmentsTest, ARecordsBytesCannotPassForARecord) {
   auto log = Open();
   ASSERT_TRUE(log->Append("kept").ok());
   const RecordHeader forged = EncodeRecordHeader("inner", 0);
-  ASSERT_TRUE(log->Append(std::string(forged.data(), forged.size()) + "inner" + std::string(100, 'x')).ok());
+  ASSERT_TRUE(
+      log->Append(std::string(forged.data(), forged.size()) + "inner" + std::string(100, 'x'))
+          .ok());
   log.reset();
   const std::string bytes = disk_.bytes("00000001.seg");
   disk_.SetBytes("00000001.seg", bytes.substr(0, bytes.size() - 1));
@@ -192,7 +199,8 @@ TEST_F(SegmentsTest, ARecordsBytesCannotPassForARecord) {
 TEST_F(SegmentsTest, AFileWhoseHeaderWasNotFinishedIsMadeAnew) {
   settings_.segment_bytes = 60;
   ASSERT_TRUE(Open()->Append("aaaaaaaaaaaaaaaaaaaa").ok());
-  for (const std::string& left : {std::string(), std::string("slipway seg"), std::string(32, '\0')}) {
+  for (const std::string& left :
+       {std::string(), std::string("slipway seg"), std::string(32, '\0')}) {
     disk_.SetBytes("00000002.seg", left);
     auto log = Open();
     EXPECT_EQ(log->RecordCount(), 1);
@@ -297,8 +305,9 @@ TEST_F(SegmentsTest, PowerLossTakesNothingThatWasAcknowledged) {
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([&, t] {
         for (int i = 0; i < 20; ++i) {
-          const std::string record =
-              std::to_string(round) + "/" + std::to_string(t) + "/" + std::to_string(i) + std::string(static_cast<size_t>(i) * 7, '.');
+          const std::string record = std::to_string(round) + "/" + std::to_string(t) + "/" +
+                                     std::to_string(i) +
+                                     std::string(static_cast<size_t>(i) * 7, '.');
           if (!log->Append(record).ok()) return;
           const std::lock_guard lock(mutex);
           acknowledged.insert(record);
@@ -344,10 +353,12 @@ TEST(Segments, SaysWhichSettingIsWrong) {
   base::Metrics metrics;
   SegmentSettings settings;
   settings.max_record_bytes = 0;
-  EXPECT_EQ(Segments::Open(folder.path(), settings, "test", metrics).status().field(), "max_record_bytes");
+  EXPECT_EQ(Segments::Open(folder.path(), settings, "test", metrics).status().field(),
+            "max_record_bytes");
   settings = {};
   settings.segment_bytes = 32;
-  EXPECT_EQ(Segments::Open(folder.path(), settings, "test", metrics).status().field(), "segment_bytes");
+  EXPECT_EQ(Segments::Open(folder.path(), settings, "test", metrics).status().field(),
+            "segment_bytes");
 }
 
 }  // namespace

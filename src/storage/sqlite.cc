@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The embedded Database: SQLite in WAL mode, synchronous=FULL. The only file that includes sqlite3.h.
+// The embedded Database: SQLite in WAL mode, synchronous=FULL. The only file that includes
+// sqlite3.h.
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@
 namespace slipway::storage {
 namespace {
 
-constexpr int kBusyTimeoutMs = 10'000;     // another process (a backup tool) holds the lock
+constexpr int kBusyTimeoutMs = 10'000;  // another process (a backup tool) holds the lock
 constexpr size_t kMaxCachedStatements = 256;
 
 struct CloseSqlite {
@@ -90,21 +91,27 @@ SqlValue ColumnValue(sqlite3_stmt* statement, int column) {
 
 // Bound text lives in the parameters until the statement is reset (SQLITE_STATIC).
 int BindValue(sqlite3_stmt* statement, int index, const SqlValue& value) {
-  if (const auto* integer = std::get_if<int64_t>(&value)) return sqlite3_bind_int64(statement, index, *integer);
-  if (const auto* number = std::get_if<double>(&value)) return sqlite3_bind_double(statement, index, *number);
+  if (const auto* integer = std::get_if<int64_t>(&value))
+    return sqlite3_bind_int64(statement, index, *integer);
+  if (const auto* number = std::get_if<double>(&value))
+    return sqlite3_bind_double(statement, index, *number);
   if (const auto* text = std::get_if<std::string>(&value)) {
-    return sqlite3_bind_text64(statement, index, text->data(), text->size(), SQLITE_STATIC, SQLITE_UTF8);
+    return sqlite3_bind_text64(statement, index, text->data(), text->size(), SQLITE_STATIC,
+                               SQLITE_UTF8);
   }
   return sqlite3_bind_null(statement, index);
 }
 
 class SqliteConnection final : public Connection {
  public:
-  static base::Result<std::unique_ptr<Connection>> Open(const std::string& path, ConnectionRole role);
+  static base::Result<std::unique_ptr<Connection>> Open(const std::string& path,
+                                                        ConnectionRole role);
 
   base::Result<Rows> Query(std::string_view sql, const SqlParams& params) override;
   base::Result<int64_t> Execute(std::string_view sql, const SqlParams& params) override;
-  base::Status Begin() override { return Command(role_ == ConnectionRole::kWriter ? "BEGIN IMMEDIATE" : "BEGIN"); }
+  base::Status Begin() override {
+    return Command(role_ == ConnectionRole::kWriter ? "BEGIN IMMEDIATE" : "BEGIN");
+  }
   base::Status Commit() override { return Command("COMMIT"); }
   void Rollback() override {
     // Nothing to roll back when SQLite did it already; any other failure shows at the next Begin.
@@ -123,15 +130,18 @@ class SqliteConnection final : public Connection {
   // SQLITE_ROW or SQLITE_DONE.
   base::Result<int> Step(sqlite3_stmt* statement, std::string_view sql);
   base::Status LastError(std::string_view sql) const {
-    return StatusOf(sqlite3_extended_errcode(database_.get()), sqlite3_errmsg(database_.get()), sql);
+    return StatusOf(sqlite3_extended_errcode(database_.get()), sqlite3_errmsg(database_.get()),
+                    sql);
   }
 
   const ConnectionRole role_;
   std::unique_ptr<sqlite3, CloseSqlite> database_;
-  std::map<std::string, StatementHandle, std::less<>> statements_;  // after database_: finalised before it closes
+  std::map<std::string, StatementHandle, std::less<>>
+      statements_;  // after database_: finalised before it closes
 };
 
-base::Result<sqlite3_stmt*> SqliteConnection::Prepare(std::string_view sql, const SqlParams& params) {
+base::Result<sqlite3_stmt*> SqliteConnection::Prepare(std::string_view sql,
+                                                      const SqlParams& params) {
   auto found = statements_.find(sql);
   if (found == statements_.end()) {
     if (statements_.size() >= kMaxCachedStatements) statements_.clear();
@@ -150,14 +160,19 @@ base::Result<sqlite3_stmt*> SqliteConnection::Prepare(std::string_view sql, cons
   }
   sqlite3_stmt* statement = found->second.get();
   if (sqlite3_bind_parameter_count(statement) != static_cast<int>(params.size())) {
-    return base::Internal("sql_error", DescribeSqlError(std::to_string(params.size()) + " parameters given, the statement has " +
-                                                            std::to_string(sqlite3_bind_parameter_count(statement)),
-                                                        sql));
+    return base::Internal(
+        "sql_error",
+        DescribeSqlError(std::to_string(params.size()) + " parameters given, the statement has " +
+                             std::to_string(sqlite3_bind_parameter_count(statement)),
+                         sql));
   }
   for (size_t i = 0; i < params.size(); ++i) {
     // "$7" is a name to SQLite, numbered in the order of appearance.
-    const int index = sqlite3_bind_parameter_index(statement, ("$" + std::to_string(i + 1)).c_str());
-    if (index == 0) return base::Internal("sql_error", DescribeSqlError("no parameter $" + std::to_string(i + 1), sql));
+    const int index =
+        sqlite3_bind_parameter_index(statement, ("$" + std::to_string(i + 1)).c_str());
+    if (index == 0)
+      return base::Internal("sql_error",
+                            DescribeSqlError("no parameter $" + std::to_string(i + 1), sql));
     if (BindValue(statement, index, params[i]) != SQLITE_OK) return LastError(sql);
   }
   return statement;
@@ -176,11 +191,13 @@ base::Result<Rows> SqliteConnection::Query(std::string_view sql, const SqlParams
   Rows rows;
   while (TRY(Step(statement, sql)) == SQLITE_ROW) {
     if (rows.size() == kMaxRows) {
-      return base::ResourceExhausted("too_many_rows", DescribeSqlError("more than 1000000 rows", sql));
+      return base::ResourceExhausted("too_many_rows",
+                                     DescribeSqlError("more than 1000000 rows", sql));
     }
     std::vector<SqlValue> values;
     values.reserve(static_cast<size_t>(columns));
-    for (int column = 0; column < columns; ++column) values.push_back(ColumnValue(statement, column));
+    for (int column = 0; column < columns; ++column)
+      values.push_back(ColumnValue(statement, column));
     rows.emplace_back(std::move(values));
   }
   return rows;
@@ -193,14 +210,17 @@ base::Result<int64_t> SqliteConnection::Execute(std::string_view sql, const SqlP
   while (TRY(Step(statement, sql)) == SQLITE_ROW) {
   }
   // sqlite3_changes64 still holds the former statement's count after one that changes no rows.
-  return sqlite3_total_changes64(database_.get()) == before ? 0 : int64_t{sqlite3_changes64(database_.get())};
+  return sqlite3_total_changes64(database_.get()) == before
+             ? 0
+             : int64_t{sqlite3_changes64(database_.get())};
 }
 
 base::Status SqliteConnection::Configure() {
   sqlite3_busy_timeout(database_.get(), kBusyTimeoutMs);
   const Rows mode = TRY(Query("PRAGMA journal_mode=WAL", {}));
   if (mode.size() != 1 || mode[0].Text(0) != "wal") {
-    return base::FailedPrecondition("no_wal", "this file system does not allow SQLite's write-ahead log");
+    return base::FailedPrecondition("no_wal",
+                                    "this file system does not allow SQLite's write-ahead log");
   }
   TRY(Command("PRAGMA synchronous=FULL"));
   TRY(Command("PRAGMA foreign_keys=ON"));
@@ -210,14 +230,17 @@ base::Status SqliteConnection::Configure() {
   return base::Status::Ok();
 }
 
-base::Result<std::unique_ptr<Connection>> SqliteConnection::Open(const std::string& path, ConnectionRole role) {
+base::Result<std::unique_ptr<Connection>> SqliteConnection::Open(const std::string& path,
+                                                                 ConnectionRole role) {
   std::unique_ptr<SqliteConnection> connection(new SqliteConnection(role));
   sqlite3* opened = nullptr;
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  const int flags =
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   const int code = sqlite3_open_v2(path.c_str(), &opened, flags, nullptr);
   connection->database_.reset(opened);
   if (code != SQLITE_OK) {
-    return StatusOf(code, opened == nullptr ? "out of memory" : sqlite3_errmsg(opened), "open " + path);
+    return StatusOf(code, opened == nullptr ? "out of memory" : sqlite3_errmsg(opened),
+                    "open " + path);
   }
   base::Status configured = connection->Configure();
   if (!configured.ok()) return std::move(configured).Annotate("open " + path);
@@ -226,15 +249,18 @@ base::Result<std::unique_ptr<Connection>> SqliteConnection::Open(const std::stri
 
 }  // namespace
 
-base::Result<std::unique_ptr<Database>> OpenSqlite(const std::string& url, const DatabaseSettings& settings,
+base::Result<std::unique_ptr<Database>> OpenSqlite(const std::string& url,
+                                                   const DatabaseSettings& settings,
                                                    base::Metrics& metrics) {
   const std::string path = PathOfAddress(url, "sqlite");
   if (path.empty()) return base::InvalidArgument("database.url", "expected sqlite:<path>");
   auto database = TRY(MakeDatabase(
-      "sqlite", [&](ConnectionRole role) { return SqliteConnection::Open(path, role); }, settings, metrics));
+      "sqlite", [&](ConnectionRole role) { return SqliteConnection::Open(path, role); }, settings,
+      metrics));
   // SQLite makes the file's bytes durable, not its name in the folder.
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  const base::Directory directory = TRY(base::Directory::Open(folder.empty() ? "." : folder.string(), false));
+  const base::Directory directory =
+      TRY(base::Directory::Open(folder.empty() ? "." : folder.string(), false));
   if (fsync(directory.fd()) != 0) return base::FromErrno(errno, "fsync " + directory.path());
   return database;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What SQLite's Database does when the disk fails or the process is killed. A VFS between SQLite and the files plays the bad disk.
+// What SQLite's Database does when the disk fails or the process is killed. A VFS between SQLite
+// and the files plays the bad disk.
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 #include <sys/wait.h>
@@ -41,44 +42,67 @@ const sqlite3_io_methods kBadMethods = {
     .iVersion = 2,
     .xClose =
         [](sqlite3_file* file) {
-          const int code = Real(file)->pMethods == nullptr ? SQLITE_OK : Real(file)->pMethods->xClose(Real(file));
+          const int code = Real(file)->pMethods == nullptr
+                               ? SQLITE_OK
+                               : Real(file)->pMethods->xClose(Real(file));
           std::free(Real(file));
           return code;
         },
-    .xRead = [](sqlite3_file* file, void* out, int size, sqlite3_int64 at) {
-      return Real(file)->pMethods->xRead(Real(file), out, size, at);
-    },
+    .xRead =
+        [](sqlite3_file* file, void* out, int size, sqlite3_int64 at) {
+          return Real(file)->pMethods->xRead(Real(file), out, size, at);
+        },
     .xWrite =
         [](sqlite3_file* file, const void* bytes, int size, sqlite3_int64 at) {
-          return disk_full ? SQLITE_FULL : Real(file)->pMethods->xWrite(Real(file), bytes, size, at);
+          return disk_full ? SQLITE_FULL
+                           : Real(file)->pMethods->xWrite(Real(file), bytes, size, at);
         },
-    .xTruncate = [](sqlite3_file* file, sqlite3_int64 size) { return Real(file)->pMethods->xTruncate(Real(file), size); },
+    .xTruncate =
+        [](sqlite3_file* file, sqlite3_int64 size) {
+          return Real(file)->pMethods->xTruncate(Real(file), size);
+        },
     .xSync =
         [](sqlite3_file* file, int flags) {
           return fail_sync ? SQLITE_IOERR_FSYNC : Real(file)->pMethods->xSync(Real(file), flags);
         },
-    .xFileSize = [](sqlite3_file* file, sqlite3_int64* size) { return Real(file)->pMethods->xFileSize(Real(file), size); },
-    .xLock = [](sqlite3_file* file, int level) { return Real(file)->pMethods->xLock(Real(file), level); },
-    .xUnlock = [](sqlite3_file* file, int level) { return Real(file)->pMethods->xUnlock(Real(file), level); },
-    .xCheckReservedLock = [](sqlite3_file* file,
-                             int* held) { return Real(file)->pMethods->xCheckReservedLock(Real(file), held); },
-    .xFileControl = [](sqlite3_file* file, int op,
-                       void* argument) { return Real(file)->pMethods->xFileControl(Real(file), op, argument); },
+    .xFileSize =
+        [](sqlite3_file* file, sqlite3_int64* size) {
+          return Real(file)->pMethods->xFileSize(Real(file), size);
+        },
+    .xLock = [](sqlite3_file* file,
+                int level) { return Real(file)->pMethods->xLock(Real(file), level); },
+    .xUnlock = [](sqlite3_file* file,
+                  int level) { return Real(file)->pMethods->xUnlock(Real(file), level); },
+    .xCheckReservedLock =
+        [](sqlite3_file* file, int* held) {
+          return Real(file)->pMethods->xCheckReservedLock(Real(file), held);
+        },
+    .xFileControl =
+        [](sqlite3_file* file, int op, void* argument) {
+          return Real(file)->pMethods->xFileControl(Real(file), op, argument);
+        },
     .xSectorSize = [](sqlite3_file* file) { return Real(file)->pMethods->xSectorSize(Real(file)); },
-    .xDeviceCharacteristics = [](sqlite3_file* file) { return Real(file)->pMethods->xDeviceCharacteristics(Real(file)); },
-    .xShmMap = [](sqlite3_file* file, int region, int size, int extend,
-                  void volatile** out) { return Real(file)->pMethods->xShmMap(Real(file), region, size, extend, out); },
-    .xShmLock = [](sqlite3_file* file, int offset, int count,
-                   int flags) { return Real(file)->pMethods->xShmLock(Real(file), offset, count, flags); },
+    .xDeviceCharacteristics =
+        [](sqlite3_file* file) { return Real(file)->pMethods->xDeviceCharacteristics(Real(file)); },
+    .xShmMap =
+        [](sqlite3_file* file, int region, int size, int extend, void volatile** out) {
+          return Real(file)->pMethods->xShmMap(Real(file), region, size, extend, out);
+        },
+    .xShmLock =
+        [](sqlite3_file* file, int offset, int count, int flags) {
+          return Real(file)->pMethods->xShmLock(Real(file), offset, count, flags);
+        },
     .xShmBarrier = [](sqlite3_file* file) { Real(file)->pMethods->xShmBarrier(Real(file)); },
-    .xShmUnmap = [](sqlite3_file* file, int remove) { return Real(file)->pMethods->xShmUnmap(Real(file), remove); },
+    .xShmUnmap = [](sqlite3_file* file,
+                    int remove) { return Real(file)->pMethods->xShmUnmap(Real(file), remove); },
     .xFetch = nullptr,
     .xUnfetch = nullptr,
 };
 
 int OpenBad(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags) {
   auto* bad = reinterpret_cast<BadFile*>(file);
-  bad->real = static_cast<sqlite3_file*>(std::calloc(1, static_cast<size_t>(RealVfs(vfs)->szOsFile)));
+  bad->real =
+      static_cast<sqlite3_file*>(std::calloc(1, static_cast<size_t>(RealVfs(vfs)->szOsFile)));
   bad->base.pMethods = &kBadMethods;  // so that xClose frees it even when the open fails
   return RealVfs(vfs)->xOpen(RealVfs(vfs), name, bad->real, flags, out_flags);
 }
@@ -117,7 +141,9 @@ class SqliteStore : public testing::Test {
       return Status::Ok();
     });
   }
-  Status Insert(int64_t id) { return Run("INSERT INTO items (id, text) VALUES ($1, $2)", {id, std::string(5000, 'x')}); }
+  Status Insert(int64_t id) {
+    return Run("INSERT INTO items (id, text) VALUES ($1, $2)", {id, std::string(5000, 'x')});
+  }
   int64_t Count() { return database_->Query("SELECT COUNT(*) FROM items").value()[0].Int(0); }
 
   TestFolder folder_;
@@ -213,11 +239,14 @@ TEST_F(SqliteStore, KillAtAnyMomentKeepsEveryAcknowledgedWriteWhole) {
     ASSERT_TRUE(WIFSIGNALED(status)) << status;
     Open();
     for (const int64_t sent : acknowledged) {
-      const Rows rows =
-          database_->Query("SELECT COUNT(*) FROM items WHERE id = $1 OR id = $2", {2 * sent, 2 * sent + 1}).value();
+      const Rows rows = database_
+                            ->Query("SELECT COUNT(*) FROM items WHERE id = $1 OR id = $2",
+                                    {2 * sent, 2 * sent + 1})
+                            .value();
       ASSERT_EQ(rows[0].Int(0), 2) << sent;
     }
-    const Rows halves = database_->Query("SELECT COUNT(*) FROM items GROUP BY id / 2 HAVING COUNT(*) <> 2").value();
+    const Rows halves =
+        database_->Query("SELECT COUNT(*) FROM items GROUP BY id / 2 HAVING COUNT(*) <> 2").value();
     EXPECT_TRUE(halves.empty());
   }
 }
