@@ -45,7 +45,7 @@ inline constexpr int64_t kLeastValues = 50;  // values in each arm before it doe
 
 size_t JudgeBucket(std::string_view key);
 
-enum class Side : uint8_t { kStable = 0, kCandidate = 1 };
+enum class Side : uint8_t { kOfStable = 0, kOfCandidate = 1 };
 
 // One thing that became known about one prediction.
 struct Outcome {

@@ -59,7 +59,7 @@ class Trace {
       std::vector<StepTotals> totals;
       answer.candidate = 0;
       for (const Tally& tally : tallies_) {
-        totals.push_back({tally.Totals(Side::kStable), tally.Totals(Side::kCandidate)});
+        totals.push_back({tally.Totals(Side::kOfStable), tally.Totals(Side::kOfCandidate)});
         answer.candidate += totals.back().candidate.count();
       }
       answer.minute = minute + 1;
@@ -86,9 +86,9 @@ class Trace {
     const bool bad = minute * 3 >= scenario_.minutes && minute * 3 < 2 * scenario_.minutes;
     for (int sent = 0; sent < scenario_.requests_a_minute; ++sent) {
       const User& user = users_[random_() % users_.size()];
-      const Side side = user.place < weight ? Side::kCandidate : Side::kStable;
+      const Side side = user.place < weight ? Side::kOfCandidate : Side::kOfStable;
       const double base =
-          side == Side::kCandidate ? scenario_.candidate_rate : scenario_.stable_rate;
+          side == Side::kOfCandidate ? scenario_.candidate_rate : scenario_.stable_rate;
       const double rate = base * user.factor * (bad ? scenario_.bad_factor : 1);
       if (Uniform() >= rate) {
         tallies_[step].Add(side, user.bucket, 0);
@@ -225,10 +225,10 @@ TEST(Judge, AHigherLossIsCaughtAndAnEqualOneIsNot) {
       int rows = 0;
       for (; rows < 6000 && finding != Finding::kFail; ++rows) {
         const bool candidate = random() % 2 == 0;
-        tally.Add(candidate ? Side::kCandidate : Side::kStable, random() % kJudgeBuckets,
+        tally.Add(candidate ? Side::kOfCandidate : Side::kOfStable, random() % kJudgeBuckets,
                   loss(random) + (candidate ? shift : 0));
         if (rows % 100 != 99) continue;
-        const StepTotals totals{tally.Totals(Side::kStable), tally.Totals(Side::kCandidate)};
+        const StepTotals totals{tally.Totals(Side::kOfStable), tally.Totals(Side::kOfCandidate)};
         finding = analysis->Judge(std::span(&totals, 1), kAlpha).finding;
       }
       if (shift > 0) {
@@ -253,10 +253,10 @@ TEST(Judge, SlowerAnswersAreCaughtAndASlowHourOfBothIsNot) {
       Outcome outcome;
       outcome.total_ns =
           static_cast<int64_t>(nanos(random) * (i > 10000 ? 5 : 1) * (candidate && slower ? 2 : 1));
-      tally.Add(candidate ? Side::kCandidate : Side::kStable, random() % kJudgeBuckets,
+      tally.Add(candidate ? Side::kOfCandidate : Side::kOfStable, random() % kJudgeBuckets,
                 analysis->ValueOf(outcome).value());
     }
-    const StepTotals totals{tally.Totals(Side::kStable), tally.Totals(Side::kCandidate)};
+    const StepTotals totals{tally.Totals(Side::kOfStable), tally.Totals(Side::kOfCandidate)};
     EXPECT_EQ(analysis->Judge(std::span(&totals, 1), kAlpha).finding,
               slower ? Finding::kFail : Finding::kPass);
   }

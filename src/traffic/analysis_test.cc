@@ -11,34 +11,34 @@ namespace {
 
 TEST(Tally, SumsAndCountsByArmAndBucket) {
   Tally tally;
-  tally.Add(Side::kStable, 3, 1.5);
-  tally.Add(Side::kStable, 3, 2);
-  tally.Add(Side::kCandidate, 7, 0);
-  tally.Add(Side::kCandidate, 7, 1);
-  const ArmTotals stable = tally.Totals(Side::kStable);
+  tally.Add(Side::kOfStable, 3, 1.5);
+  tally.Add(Side::kOfStable, 3, 2);
+  tally.Add(Side::kOfCandidate, 7, 0);
+  tally.Add(Side::kOfCandidate, 7, 1);
+  const ArmTotals stable = tally.Totals(Side::kOfStable);
   EXPECT_EQ(stable.count(), 2);
   EXPECT_DOUBLE_EQ(stable.buckets[3].sum, 3.5);
-  const ArmTotals candidate = tally.Totals(Side::kCandidate);
+  const ArmTotals candidate = tally.Totals(Side::kOfCandidate);
   EXPECT_EQ(candidate.first_zero, 1) << "only the first value of a bucket counts here";
   EXPECT_EQ(candidate.first_above, 0);
 }
 
 TEST(Tally, DropsWhatIsNotANumberAndBoundsTheRest) {
   Tally tally;
-  tally.Add(Side::kStable, 0, std::nan(""));
-  EXPECT_EQ(tally.Totals(Side::kStable).count(), 0);
-  tally.Add(Side::kStable, 0, std::numeric_limits<double>::infinity());
-  EXPECT_EQ(tally.Totals(Side::kStable).sum(), Tally::kMaxValue);
+  tally.Add(Side::kOfStable, 0, std::nan(""));
+  EXPECT_EQ(tally.Totals(Side::kOfStable).count(), 0);
+  tally.Add(Side::kOfStable, 0, std::numeric_limits<double>::infinity());
+  EXPECT_EQ(tally.Totals(Side::kOfStable).sum(), Tally::kMaxValue);
 }
 
 TEST(Tally, SurvivesSaving) {
   Tally tally;
   for (size_t i = 0; i < 1000; ++i)
-    tally.Add(i % 3 == 0 ? Side::kCandidate : Side::kStable, i, 0.1 * static_cast<double>(i));
+    tally.Add(i % 3 == 0 ? Side::kOfCandidate : Side::kOfStable, i, 0.1 * static_cast<double>(i));
   Tally back;
   ASSERT_TRUE(back.Restore(base::Json::Parse(tally.Save().Dump()).value()).ok());
   EXPECT_EQ(back.Save(), tally.Save());
-  EXPECT_EQ(back.Totals(Side::kCandidate).sum(), tally.Totals(Side::kCandidate).sum());
+  EXPECT_EQ(back.Totals(Side::kOfCandidate).sum(), tally.Totals(Side::kOfCandidate).sum());
   EXPECT_FALSE(back.Restore(base::Json("nonsense")).ok());
   EXPECT_FALSE(back.Restore(base::Json::Parse("[[1],[2]]").value()).ok());
 }

@@ -18,7 +18,7 @@ void StepEvidence::Add(const Analyses& analyses, Side side, size_t bucket, const
   for (size_t i = 0; i < analyses.size(); ++i) {
     if (const auto value = analyses[i]->ValueOf(outcome)) tallies_[i].Add(side, bucket, *value);
   }
-  if (side == Side::kCandidate && outcome.kind == Outcome::Kind::kAnswer) {
+  if (side == Side::kOfCandidate && outcome.kind == Outcome::Kind::kAnswer) {
     candidate_answers_[bucket % candidate_answers_.size()].value.fetch_add(
         1, std::memory_order_relaxed);
   }
@@ -32,7 +32,7 @@ int64_t StepEvidence::candidate_answers() const {
 }
 
 StepTotals StepEvidence::Totals(size_t metric) const {
-  return {tallies_[metric].Totals(Side::kStable), tallies_[metric].Totals(Side::kCandidate)};
+  return {tallies_[metric].Totals(Side::kOfStable), tallies_[metric].Totals(Side::kOfCandidate)};
 }
 
 Json StepEvidence::Save(const Analyses& analyses) const {

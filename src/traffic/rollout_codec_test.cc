@@ -89,7 +89,7 @@ TEST(Evidence, SurvivesSaving) {
   outcome.total_ns = 1000;
   for (size_t i = 0; i < 300; ++i) {
     outcome.failed = i % 10 == 0;
-    evidence.steps[0]->Add(analyses, i % 2 == 0 ? Side::kStable : Side::kCandidate, i, outcome);
+    evidence.steps[0]->Add(analyses, i % 2 == 0 ? Side::kOfStable : Side::kOfCandidate, i, outcome);
   }
   const auto back =
       Evidence::Restore(analyses, Json::Parse(evidence.Save(analyses).Dump()).value());

@@ -463,7 +463,7 @@ void Rollouts::Observe(std::string_view endpoint, int64_t epoch, std::string_vie
   Outcome outcome;
   outcome.failed = failed;
   outcome.total_ns = total_ns;
-  step->Add(state_->analyses, arm == kCandidate ? Side::kCandidate : Side::kStable,
+  step->Add(state_->analyses, arm == kCandidate ? Side::kOfCandidate : Side::kOfStable,
             JudgeBucket(key), outcome);
 }
 
@@ -480,7 +480,7 @@ void Rollouts::ObserveLoss(std::string_view endpoint, int64_t version, std::stri
   Outcome outcome;
   outcome.kind = Outcome::Kind::kLabel;
   outcome.loss = loss;
-  step->Add(state_->analyses, version == evidence.to_version ? Side::kCandidate : Side::kStable,
+  step->Add(state_->analyses, version == evidence.to_version ? Side::kOfCandidate : Side::kOfStable,
             JudgeBucket(key), outcome);
 }
 
