@@ -90,38 +90,27 @@ void HttpResponse::SetHeader(std::string_view name, std::string value) {
 }
 
 int HttpStatusOf(base::Code code) {
-  switch (code) {
-    case base::Code::kOk:
-      return 200;
-    case base::Code::kCancelled:
-      return 499;
-    case base::Code::kInvalidArgument:
-    case base::Code::kFailedPrecondition:
-    case base::Code::kOutOfRange:
-      return 400;
-    case base::Code::kUnauthenticated:
-      return 401;
-    case base::Code::kPermissionDenied:
-      return 403;
-    case base::Code::kNotFound:
-      return 404;
-    case base::Code::kAlreadyExists:
-    case base::Code::kAborted:
-      return 409;
-    case base::Code::kResourceExhausted:
-      return 429;
-    case base::Code::kUnimplemented:
-      return 501;
-    case base::Code::kUnavailable:
-      return 503;
-    case base::Code::kDeadlineExceeded:
-      return 504;
-    case base::Code::kUnknown:
-    case base::Code::kInternal:
-    case base::Code::kDataLoss:
-      return 500;
-  }
-  return 500;
+  constexpr std::array<int, 17> kStatus = {
+      200,  // OK
+      499,  // CANCELLED
+      500,  // UNKNOWN
+      400,  // INVALID_ARGUMENT
+      504,  // DEADLINE_EXCEEDED
+      404,  // NOT_FOUND
+      409,  // ALREADY_EXISTS
+      403,  // PERMISSION_DENIED
+      429,  // RESOURCE_EXHAUSTED
+      400,  // FAILED_PRECONDITION
+      409,  // ABORTED
+      400,  // OUT_OF_RANGE
+      501,  // UNIMPLEMENTED
+      500,  // INTERNAL
+      503,  // UNAVAILABLE
+      500,  // DATA_LOSS
+      401,  // UNAUTHENTICATED
+  };
+  const auto at = static_cast<size_t>(code);
+  return at < kStatus.size() ? kStatus[at] : 500;
 }
 
 HttpResponse ErrorResponse(const base::Status& status) {

@@ -83,6 +83,8 @@ bool HttpConnection::StepHead() {
     head_started_ = true;
     input_deadline_ = After(worker_->shared->settings.header_timeout);
     request_ = HttpRequest();
+    head_only_ = false;
+    close_after_ = false;
     parser_.Reset(&request_);
   }
   const auto used = parser_.ParseHead({buffer_.data() + begin_, end_ - begin_});

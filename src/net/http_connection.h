@@ -17,6 +17,7 @@
 #include "base/metrics.h"
 #include "net/content_decoder.h"
 #include "net/event_loop.h"
+#include "net/http_head.h"
 #include "net/http_parser.h"
 #include "net/http_router.h"
 #include "net/http_server.h"
@@ -101,12 +102,15 @@ class HttpConnection final : public EventLoop::Watcher,
 
   // http_exchange.cc
   void BeginRequest();
+  base::Status AdmitBody();
+  void BeginUpload();
   void AnswerUnrouted(const Router::Match& match);
   void SendContinue();
   void Dispatch();
   void DispatchToPool();
   void BeginResponse(HttpResponse response, std::shared_ptr<DownloadPipe> pipe);
   void StartStream();
+  Framing ChooseFraming(bool no_body);
   void Refuse(const base::Status& status);
   std::shared_ptr<DownloadPipe> MakeDownload();
   std::function<void()> Waker();

@@ -110,7 +110,6 @@ struct HttpConnection::PoolCall {
 };
 
 void HttpConnection::BeginRequest() {
-  const HttpServerSettings& settings = worker_->shared->settings;
   request_.remote_address = remote_address_;
   head_only_ = request_.method == "HEAD";
   close_after_ = !parser_.keep_alive();
@@ -123,34 +122,48 @@ void HttpConnection::BeginRequest() {
     AnswerUnrouted(match);
     return;
   }
-  for (size_t i = 0; i < match.values.size(); ++i)
+  for (size_t i = 0; i < match.values.size(); ++i) {
     request_.params.emplace_back(route_->names[i], std::move(match.values[i]));
-  const bool streaming = route_->kind == Router::Kind::kStreaming;
-  const auto most =
-      static_cast<uint64_t>(streaming ? settings.max_stream_bytes : settings.max_body_bytes);
-  const uint64_t announced = parser_.content_length().value_or(0);
-  auto decoder = ContentDecoder::Make(parser_.done() ? std::string_view()
-                                                     : request_.GetHeader("Content-Encoding"));
-  if (!decoder.ok()) return Refuse(decoder.status());
-  if (announced > most) return Refuse(BodyTooLarge(static_cast<int64_t>(most)));
-  decoder_ = std::move(decoder).value();
+  }
+  const base::Status status = AdmitBody();
+  if (!status.ok()) return Refuse(status);
   if (parser_.expects_continue() && !parser_.done() && begin_ == end_) SendContinue();
   if (closed_) return;
-  input_deadline_ = parser_.done() ? 0 : After(settings.body_timeout);
-  if (streaming) {
-    upload_ = std::make_shared<UploadPipe>(Waker());
-    request_.stream = upload_->MakeReader();
-    if (decoder_)
-      request_.stream =
-          DecodedReader(std::move(request_.stream), std::move(decoder_), settings.max_stream_bytes);
-    if (parser_.done()) upload_->End();
-    if (input_ == Input::kBody) input_ = Input::kPipe;
-    Dispatch();
+  input_deadline_ = parser_.done() ? 0 : After(worker_->shared->settings.body_timeout);
+  if (route_->kind == Router::Kind::kStreaming) {
+    BeginUpload();
   } else if (parser_.done()) {
     Dispatch();
-  } else {
-    request_.body.reserve(std::min<size_t>(announced, kMostReservedBytes));
   }
+}
+
+// Before any of the body is read: whether its announced size and its encoding can be taken.
+base::Status HttpConnection::AdmitBody() {
+  decoder_.reset();
+  if (parser_.done()) return base::Status::Ok();
+  const HttpServerSettings& settings = worker_->shared->settings;
+  const bool streaming = route_->kind == Router::Kind::kStreaming;
+  const int64_t most = streaming ? settings.max_stream_bytes : settings.max_body_bytes;
+  decoder_ = TRY(ContentDecoder::Make(request_.GetHeader("Content-Encoding")));
+  const uint64_t announced = parser_.content_length().value_or(0);
+  if (announced > static_cast<uint64_t>(most)) return BodyTooLarge(most);
+  if (!streaming) request_.body.reserve(std::min<size_t>(announced, kMostReservedBytes));
+  return base::Status::Ok();
+}
+
+void HttpConnection::BeginUpload() {
+  upload_ = std::make_shared<UploadPipe>(Waker());
+  request_.stream = upload_->MakeReader();
+  if (decoder_) {
+    request_.stream = DecodedReader(std::move(request_.stream), std::move(decoder_),
+                                    worker_->shared->settings.max_stream_bytes);
+  }
+  if (parser_.done()) {
+    upload_->End();
+  } else {
+    input_ = Input::kPipe;
+  }
+  Dispatch();
 }
 
 void HttpConnection::AnswerUnrouted(const Router::Match& match) {
@@ -221,36 +234,38 @@ void HttpConnection::BeginResponse(HttpResponse response, std::shared_ptr<Downlo
   response_ = std::move(response);
   download_ = std::move(pipe);
   // What was not read of the request cannot be told from the next one.
-  if (input_ != Input::kDone || worker_->shared->draining.load(std::memory_order_relaxed))
-    close_after_ = true;
+  close_after_ = close_after_ || input_ != Input::kDone || worker_->shared->draining.load();
   if (input_ == Input::kBody) input_ = Input::kStopped;
   StartStream();
-  const bool streamed = download_ != nullptr;
-  const bool unknown_length =
-      (streamed || response_.push || response_.source) && !response_.source_length;
   const bool no_body = response_.status == 204 || response_.status == 304 || response_.status < 200;
-  Framing framing;
-  chunked_ = unknown_length && !parser_.http_1_0() && !head_only_;
-  if (unknown_length && !chunked_ && !head_only_)
-    close_after_ = true;  // HTTP/1.0: the end of the body is the end of the connection
-  framing.chunked = chunked_;
-  if (response_.source_length) {
-    framing.length = response_.source_length;
-  } else if (!unknown_length && !no_body) {
-    framing.length = static_cast<int64_t>(response_.body.size());
-  }
-  framing.close = close_after_;
-  framing.keep_alive_1_0 = parser_.http_1_0();
+  stream_left_ = download_ ? response_.source_length : std::nullopt;
   head_.clear();
-  AppendHead(head_, response_, framing, worker_->date);
+  AppendHead(head_, response_, ChooseFraming(no_body), worker_->date);
   if (head_only_ || no_body) response_.body.clear();
-  stream_left_ = streamed ? response_.source_length : std::nullopt;
   first_chunk_ = true;
   sent_ = 0;
   output_ = Output::kSending;
   output_deadline_ = After(worker_->shared->settings.body_timeout);
   const auto family = static_cast<size_t>(std::clamp(response_.status / 100, 1, 5) - 1);
   worker_->shared->answers[family]->Add();
+}
+
+Framing HttpConnection::ChooseFraming(bool no_body) {
+  const bool streamed = download_ || response_.push || response_.source;  // the latter two: a HEAD
+  const bool unknown_length = streamed && !response_.source_length;
+  chunked_ = unknown_length && !parser_.http_1_0() && !head_only_;
+  // HTTP/1.0 has no chunks: the end of the body is the end of the connection.
+  if (unknown_length && !chunked_ && !head_only_) close_after_ = true;
+  Framing framing;
+  framing.chunked = chunked_;
+  if (streamed) {
+    framing.length = response_.source_length;
+  } else if (!no_body) {
+    framing.length = static_cast<int64_t>(response_.body.size());
+  }
+  framing.close = close_after_;
+  framing.keep_alive_1_0 = parser_.http_1_0();
+  return framing;
 }
 
 // A pushed response gets its sink; a source that an I/O-thread handler gave gets a pool thread.
