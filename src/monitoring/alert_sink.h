@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// AlertSink: the seam to where alerts are sent. One file in sinks/ per implementation and one row in app/assembly.cc.
+// AlertSink: the seam to where alerts are sent. One file in sinks/ per implementation and one row
+// in app/assembly.cc.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,8 @@ struct AlertMessage {
 struct Delivery {
   enum class Outcome { kDelivered, kRetry, kRejected };
   Outcome outcome = Outcome::kDelivered;
-  std::string detail;                        // why not
-  std::optional<base::Micros> retry_after;   // the receiver's own wish
+  std::string detail;                       // why not
+  std::optional<base::Micros> retry_after;  // the receiver's own wish
 };
 
 // Thread-safe; Deliver blocks (the sink bounds how long).

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Drift: how far counts in frozen bins have moved from the baseline, and whether chance alone explains it. Pure functions.
+// Drift: how far counts in frozen bins have moved from the baseline, and whether chance alone
+// explains it. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +13,12 @@
 
 namespace slipway::monitoring {
 
-inline constexpr double kPsiFloor = 1e-4;        // a smaller share counts as this
-inline constexpr int64_t kLeastRowsPerBin = 20;  // below it the null distribution of PSI does not hold: no verdict
+inline constexpr double kPsiFloor = 1e-4;  // a smaller share counts as this
+inline constexpr int64_t kLeastRowsPerBin =
+    20;  // below it the null distribution of PSI does not hold: no verdict
 
-// Population stability index: sum over bins of (c - r) ln(c / r), r and c the shares, each at least kPsiFloor. 0 when a side is empty.
+// Population stability index: sum over bins of (c - r) ln(c / r), r and c the shares, each at least
+// kPsiFloor. 0 when a side is empty.
 double Psi(std::span<const int64_t> reference, std::span<const int64_t> current);
 
 struct BinShare {
@@ -33,8 +36,9 @@ struct FeatureDrift {
   // False: too few rows to judge; `needs_rows` more would do.
   bool judged = false;
   int64_t needs_rows = 0;
-  // Chance of such a PSI without drift: PSI ~ (1/n + 1/m) chi-square with (occupied bins - 1) degrees of freedom (Yurdakul &
-  // Naranjo 2020), and the same adjusted over all judged features (Benjamini-Hochberg).
+  // Chance of such a PSI without drift: PSI ~ (1/n + 1/m) chi-square with (occupied bins - 1)
+  // degrees of freedom (Yurdakul & Naranjo 2020), and the same adjusted over all judged features
+  // (Benjamini-Hochberg).
   double p_value = 1;
   double p_adjusted = 1;
   bool drifted = false;  // judged, psi > threshold and p_adjusted < alpha
@@ -46,6 +50,7 @@ struct FeatureDrift {
 
 // counts[i] belongs to profiles[i]; p-values are adjusted over all of them.
 std::vector<FeatureDrift> MeasureDrift(std::span<const FeatureProfile> profiles,
-                                       std::span<const std::vector<int64_t>> counts, double threshold, double alpha);
+                                       std::span<const std::vector<int64_t>> counts,
+                                       double threshold, double alpha);
 
 }  // namespace slipway::monitoring

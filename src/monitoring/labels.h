@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Labels: the truth that arrives later for a prediction, and its own durable log (docs/formats/labels.md).
+// Labels: the truth that arrives later for a prediction, and its own durable log
+// (docs/formats/labels.md).
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,9 @@ using LabelValue = std::variant<bool, double, std::string>;
 base::Json ToJson(const LabelValue& value);  // numbers that are whole print as integers
 // A JSON boolean, number or string. kInvalidArgument naming `field` for anything else.
 base::Result<LabelValue> LabelValueFromJson(const base::Json& value, const std::string& field);
-// 0 or 1; nullopt when the value is not of a two-class problem. With `positive_label` set, 1 is the value that prints as it;
-// without, booleans and the numbers 0 and 1 speak for themselves and everything else is not binary.
+// 0 or 1; nullopt when the value is not of a two-class problem. With `positive_label` set, 1 is the
+// value that prints as it; without, booleans and the numbers 0 and 1 speak for themselves and
+// everything else is not binary.
 std::optional<bool> BinaryLabel(const LabelValue& value, const std::string& positive_label);
 
 inline constexpr size_t kMaxLabelsInBatch = 100'000;
@@ -45,11 +47,13 @@ struct Label {
   base::Micros delay = 0;  // time - the prediction's time
 };
 
-// Of one batch. accepted = all that are now in the log, whatever became of them; the others tell what became of them.
+// Of one batch. accepted = all that are now in the log, whatever became of them; the others tell
+// what became of them.
 struct LabelOutcome {
   int64_t accepted = 0;
   int64_t duplicate = 0;  // same value again
-  int64_t corrected = 0;  // another value: the one with the newest label time holds
+  int64_t corrected = 0;  // another value, with a label time not older: it holds now
+  int64_t outdated = 0;   // another value, with an older label time
   int64_t unmatched = 0;  // no such prediction (yet): kept, and joined when it comes
 };
 
@@ -63,10 +67,12 @@ struct LabelBatch {
 // Thread-safe.
 class LabelLog {
  public:
-  static base::Result<std::unique_ptr<LabelLog>> Open(const std::string& folder, const storage::SegmentSettings& settings,
+  static base::Result<std::unique_ptr<LabelLog>> Open(const std::string& folder,
+                                                      const storage::SegmentSettings& settings,
                                                       base::Metrics& metrics);
   base::Status Append(const LabelBatch& batch);
-  base::Status Visit(const std::function<void(const LabelBatch&)>& visit) const;  // all, in log order
+  base::Status Visit(
+      const std::function<void(const LabelBatch&)>& visit) const;  // all, in log order
 
  private:
   explicit LabelLog(std::unique_ptr<storage::Segments> segments) : segments_(std::move(segments)) {}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Monitor: the room's one door. Takes predictions and labels, counts them into windows against each version's baseline, judges
-// closed windows and raises alerts. What is in memory is a function of the two logs: a restart gives the same numbers.
+// Monitor: the room's one door. Takes predictions and labels, counts them into windows against each
+// version's baseline, judges closed windows and raises alerts. What is in memory is a function of
+// the two logs: a restart gives the same numbers.
 #pragma once
 
 #include <cstdint>
@@ -30,19 +31,20 @@ namespace slipway::monitoring {
 struct MonitorSettings {
   base::Duration window{base::kDay};
   std::string window_origin = "1970-01-01T00:00:00Z";  // windows are aligned to it
-  base::Duration label_wait{base::kHour};  // a window is judged so long after its end
-  int64_t keep_windows = 400;              // of an endpoint, in memory; older ones are in the logs only
+  base::Duration label_wait{base::kHour};              // a window is judged so long after its end
+  int64_t keep_windows = 400;  // of an endpoint, in memory; older ones are in the logs only
   int64_t max_labels_in_memory = 5'000'000;
-  int64_t max_pending_labels = 100'000;    // labels whose prediction is not there (yet)
-  int64_t recent_requests = 1'000'000;     // found by request id at once; older ones by a scan at the next tick
-  int64_t baseline_rows = 1000;            // a version without a baseline file: its first predictions
+  int64_t max_pending_labels = 100'000;  // labels whose prediction is not there (yet)
+  int64_t recent_requests =
+      1'000'000;  // found by request id at once; older ones by a scan at the next tick
+  int64_t baseline_rows = 1000;  // a version without a baseline file: its first predictions
   double psi_threshold = 0.2;
-  double auc_drop = 0.03;                  // under the version's reference
+  double auc_drop = 0.03;  // under the version's reference
   double error_rate = 0.05;
-  int64_t min_labels = 200;                // fewer: quality is not judged
-  double resolve_ratio = 0.8;              // an alert ends below threshold * this
+  int64_t min_labels = 200;    // fewer: quality is not judged
+  double resolve_ratio = 0.8;  // an alert ends below threshold * this
   std::vector<std::string> rules = {"prediction_psi", "feature_psi", "auc_drop", "error_rate"};
-  std::string durability = "process";      // of predictions: "process" | "power"
+  std::string durability = "process";  // of predictions: "process" | "power"
   std::string label_durability = "power";
   // {"<endpoint>": {"score_output": "probabilities", "positive_label": "yes"}}
   base::Json endpoints = base::Json::MakeObject();
@@ -61,8 +63,9 @@ struct WindowQuality {
   double mean_label_delay_s = 0;
 };
 
-// One window of an endpoint: of one version, or of all (version empty: counts and quality over all versions' rows, drift that
-// of `drift_version`, the version with the most rows, because each version has its own bins).
+// One window of an endpoint: of one version, or of all (version empty: counts and quality over all
+// versions' rows, drift that of `drift_version`, the version with the most rows, because each
+// version has its own bins).
 struct WindowReport {
   Span window;
   bool closed = false;  // its end has passed
@@ -74,7 +77,7 @@ struct WindowReport {
   double label_coverage = 0;
   std::optional<WindowQuality> quality;  // of the rows with a score and a two-class label
   std::optional<int64_t> drift_version;
-  std::map<std::string, double> psi;     // by feature
+  std::map<std::string, double> psi;  // by feature
   std::optional<double> prediction_psi;
 };
 
@@ -88,25 +91,29 @@ struct DriftReport {
   std::optional<FeatureDrift> prediction;
 };
 
-// Rows with a two-class label, in log order. All vectors but `columns` have one entry a row, as has each column.
+// Rows with a two-class label, in log order. All vectors but `columns` have one entry a row, as has
+// each column.
 struct LabelledTable {
-  std::vector<inference::Column> columns;  // by signature name; a [N, C] input gives columns "name.0" ... in order
-  std::vector<double> scores;              // as answered then, by `versions`
-  std::vector<uint8_t> labels;             // 0 or 1
+  std::vector<inference::Column>
+      columns;  // by signature name; a [N, C] input gives columns "name.0" ... in order
+  std::vector<double> scores;   // as answered then, by `versions`
+  std::vector<uint8_t> labels;  // 0 or 1
   std::vector<int64_t> versions;
   std::vector<std::string> ids;
   std::vector<base::Micros> times;
 };
 
 inline constexpr int64_t kMaxLabelledRows = 1'000'000;
-inline constexpr int64_t kMaxLabelsInWindow = 1'000'000;  // of one version: further ones are logged and counted only
+inline constexpr int64_t kMaxLabelsInWindow =
+    1'000'000;  // of one version: further ones are logged and counted only
 
 // Thread-safe. Append is for I/O threads; everything else may block.
 class Monitor {
  public:
-  // The text of a version's baseline file; nullopt when it has none. Called once a version, on the counting thread.
-  using FindBaseline =
-      std::function<base::Result<std::optional<std::string>>(const std::string& model, int64_t version)>;
+  // The text of a version's baseline file; nullopt when it has none. Called once a version, on the
+  // counting thread.
+  using FindBaseline = std::function<base::Result<std::optional<std::string>>(
+      const std::string& model, int64_t version)>;
   struct Parts {
     storage::Database& database;  // with this room's migrations ("monitoring/migrations.h")
     events::EventLog& events;
@@ -124,26 +131,31 @@ class Monitor {
   void Stop();  // counts what is queued; idempotent
 
   base::Status Append(const PredictionRecord& record);  // see PredictionLog::Append
-  // All or nothing, durable when it returns. kInvalidArgument naming "labels[i]..."; kResourceExhausted (reason
-  // "too_many_pending_labels").
-  base::Result<LabelOutcome> AddLabels(const std::string& endpoint, const std::vector<LabelInput>& labels);
+  // All or nothing, durable when it returns. kInvalidArgument naming "labels[i]...";
+  // kResourceExhausted (reason "too_many_pending_labels").
+  base::Result<LabelOutcome> AddLabels(const std::string& endpoint,
+                                       const std::vector<LabelInput>& labels);
 
   base::Result<LoggedPrediction> GetPrediction(const std::string& prediction_id);
   base::Result<PredictionPage> ListPredictions(const PredictionFilter& filter);
   PredictionCount Count(const std::string& endpoint);
-  std::vector<std::string> Endpoints();
+  std::vector<std::string> Endpoints();  // that have predictions
   std::optional<Label> LabelOf(const std::string& prediction_id);
   // The monitored score of a row; nullopt when the record has no such output.
   std::optional<double> ScoreOf(const LoggedPrediction& prediction) const;
 
   // Newest last. Windows that overlap [from, until); `version` empty: all versions together.
-  base::Result<std::vector<WindowReport>> Windows(const std::string& endpoint, std::optional<base::Micros> from,
-                                                  std::optional<base::Micros> until, std::optional<int64_t> version);
+  base::Result<std::vector<WindowReport>> Windows(const std::string& endpoint,
+                                                  std::optional<base::Micros> from,
+                                                  std::optional<base::Micros> until,
+                                                  std::optional<int64_t> version);
   // Every version of every window, for tables and policies.
-  base::Result<std::vector<WindowReport>> WindowsByVersion(const std::string& endpoint, std::optional<base::Micros> from,
+  base::Result<std::vector<WindowReport>> WindowsByVersion(const std::string& endpoint,
+                                                           std::optional<base::Micros> from,
                                                            std::optional<base::Micros> until);
-  // Window that starts at `start` (empty: the newest one with predictions), version empty: the one with the most rows.
-  // kNotFound (reason "no_window"), kFailedPrecondition (reason "no_baseline": its message says how many rows it waits for).
+  // Window that starts at `start` (empty: the newest one with predictions), version empty: the one
+  // with the most rows. kNotFound (reason "no_window"), kFailedPrecondition (reason "no_baseline":
+  // its message says how many rows it waits for).
   base::Result<DriftReport> Drift(const std::string& endpoint, std::optional<base::Micros> start,
                                   std::optional<int64_t> version);
   Span WindowAt(base::Micros time) const;
@@ -151,15 +163,18 @@ class Monitor {
   base::Result<LabelledTable> LabelledRows(const std::string& endpoint, Span span, int64_t limit);
 
   // What a version achieved at its gate; kept in the database. Rule auc_drop reads metric "auc".
-  base::Status SetReference(const std::string& endpoint, int64_t version, const std::string& metric, double value);
-  base::Result<std::optional<double>> GetReference(const std::string& endpoint, int64_t version, const std::string& metric);
+  base::Status SetReference(const std::string& endpoint, int64_t version, const std::string& metric,
+                            double value);
+  base::Result<std::optional<double>> GetReference(const std::string& endpoint, int64_t version,
+                                                   const std::string& metric);
 
   base::Result<std::vector<Alert>> ListAlerts(const AlertFilter& filter);
   // Everything appended before the call is counted and can be found.
   void Flush();
-  // One idempotent step: judges the windows that have closed by `now` (drift once at end + label_wait, quality once from
-  // then on as soon as min_labels are there), writing event "window.judged" (subject "endpoint/<e>/version/<n>", data: the
-  // window's report, "part": "drift" | "quality", "breached": [rules]) and the alerts in one transaction each.
+  // One idempotent step: judges the windows that have closed by `now` (drift once at end +
+  // label_wait, quality once from then on as soon as min_labels are there), writing event
+  // "window.judged" (subject "endpoint/<e>/version/<n>", data: the window's report, "part": "drift"
+  // | "quality", "breached": [rules]) and the alerts in one transaction each.
   base::Status Tick(base::Micros now);
 
  private:

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a baseline is made: deciles and categories of the reference rows become bins that never move
+// again.
+#include "monitoring/baseline.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <utility>
+
+namespace slipway::monitoring {
+namespace {
+
+constexpr int kDeciles = 10;
+
+std::string NumberText(double value) {
+  std::array<char, 32> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), value);
+  return {text.data(), end.ptr};
+}
+
+// For bin labels: four significant digits are enough to read.
+std::string ShortText(float value) {
+  std::array<char, 32> text{};
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::general, 4);
+  return {text.data(), end.ptr};
+}
+
+FeatureProfile ProfileOfNumbers(const std::string& name, const std::vector<double>& values) {
+  FeatureProfile profile{FeatureBins::Numeric(name, values), {}};
+  profile.counts.resize(profile.bins.bin_count());
+  for (const double value : values) ++profile.counts[profile.bins.BinOfNumber(value)];
+  return profile;
+}
+
+FeatureProfile ProfileOfTexts(const std::string& name, const std::vector<std::string>& values) {
+  FeatureProfile profile{FeatureBins::Categorical(name, values), {}};
+  profile.counts.resize(profile.bins.bin_count());
+  for (const std::string& value : values) ++profile.counts[profile.bins.BinOfText(value)];
+  return profile;
+}
+
+FeatureProfile ProfileOf(const inference::Column& column) {
+  if (const auto* texts = std::get_if<std::vector<std::string>>(&column.values)) {
+    return ProfileOfTexts(column.name, *texts);
+  }
+  if (const auto* integers = std::get_if<std::vector<int64_t>>(&column.values)) {
+    return ProfileOfNumbers(column.name, std::vector<double>(integers->begin(), integers->end()));
+  }
+  return ProfileOfNumbers(column.name, std::get<std::vector<double>>(column.values));
+}
+
+bool IsTextColumn(const base::Json::Array& cells) {
+  return std::any_of(cells.begin(), cells.end(),
+                     [](const base::Json& cell) { return cell.is_string(); });
+}
+
+// Strings with nulls are categories with missing values; everything else is inference's rule.
+base::Result<inference::Column> ReadColumn(const std::string& name,
+                                           const base::Json::Array& cells) {
+  if (IsTextColumn(cells)) {
+    std::vector<std::string> texts;
+    for (size_t row = 0; row < cells.size(); ++row) {
+      if (!cells[row].is_string() && !cells[row].is_null()) {
+        return base::InvalidArgument(
+            "columns." + name + "[" + std::to_string(row) + "]",
+            "expected a string or null, got " + std::string(cells[row].TypeName()));
+      }
+      texts.push_back(cells[row].is_null() ? "" : cells[row].AsString());
+    }
+    return inference::Column{name, std::move(texts)};
+  }
+  std::vector<const base::Json*> pointers;
+  for (const base::Json& cell : cells) pointers.push_back(&cell);
+  return inference::ColumnFromJson(name, pointers);
+}
+
+base::Result<std::vector<double>> ReadScores(const base::Json& json) {
+  std::vector<double> scores;
+  const base::Json* given = json.Find("scores");
+  if (given == nullptr || given->is_null()) return scores;
+  if (!given->is_array()) return base::InvalidArgument("scores", "expected an array of numbers");
+  for (const base::Json& score : given->AsArray()) {
+    if (!score.is_number()) {
+      return base::InvalidArgument("scores[" + std::to_string(scores.size()) + "]",
+                                   "expected a number, got " + std::string(score.TypeName()));
+    }
+    scores.push_back(score.AsDouble());
+  }
+  return scores;
+}
+
+}  // namespace
+
+std::string_view FeatureKindName(FeatureKind kind) {
+  return kind == FeatureKind::kNumeric ? "numeric" : "categorical";
+}
+
+FeatureBins FeatureBins::Numeric(std::string name, const std::vector<double>& given) {
+  FeatureBins bins;
+  bins.name_ = std::move(name);
+  bins.kind_ = FeatureKind::kNumeric;
+  std::vector<float> values;
+  for (const double value : given) {
+    if (!std::isnan(value)) values.push_back(static_cast<float>(value));
+  }
+  std::sort(values.begin(), values.end());
+  if (!values.empty()) {
+    bins.least_ = values.front();
+    bins.most_ = values.back();
+  }
+  for (int decile = 1; decile < kDeciles && !values.empty(); ++decile) {
+    // The smallest value with at least decile/10 of the rows at or below it.
+    const size_t rank = (values.size() * static_cast<size_t>(decile) + kDeciles - 1) / kDeciles;
+    const float edge = values[std::max<size_t>(rank, 1) - 1];
+    if (edge < bins.most_ && (bins.edges_.empty() || edge > bins.edges_.back()))
+      bins.edges_.push_back(edge);
+  }
+  bins.labels_ = {"missing", values.empty() ? "any" : "< " + ShortText(bins.least_)};
+  for (size_t i = 0; i <= bins.edges_.size() && !values.empty(); ++i) {
+    const std::string low =
+        i == 0 ? "[" + ShortText(bins.least_) : "(" + ShortText(bins.edges_[i - 1]);
+    const float high = i == bins.edges_.size() ? bins.most_ : bins.edges_[i];
+    bins.labels_.push_back(low + ", " + ShortText(high) + "]");
+  }
+  bins.labels_.push_back(values.empty() ? "none" : "> " + ShortText(bins.most_));
+  return bins;
+}
+
+FeatureBins FeatureBins::Categorical(std::string name, const std::vector<std::string>& values) {
+  FeatureBins bins;
+  bins.name_ = std::move(name);
+  bins.kind_ = FeatureKind::kCategorical;
+  bins.labels_ = {"missing", "unseen", "other"};
+  std::map<std::string, int64_t, std::less<>> counts;
+  for (const std::string& value : values) {
+    if (!value.empty()) ++counts[value];
+  }
+  std::vector<std::pair<std::string, int64_t>> ranked(counts.begin(), counts.end());
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  if (ranked.size() > kMaxKnownCategories) ranked.resize(kMaxKnownCategories);
+  for (size_t i = 0; i < ranked.size(); ++i) {
+    const bool own = i < kMaxCategories && ranked[i].second >= kLeastCategoryRows;
+    bins.categories_[ranked[i].first] = static_cast<uint32_t>(own ? bins.labels_.size() : kOther);
+    if (own) bins.labels_.push_back(ranked[i].first);
+  }
+  return bins;
+}
+
+size_t FeatureBins::BinOfNumber(double value) const {
+  if (kind_ == FeatureKind::kCategorical)
+    return std::isnan(value) ? kMissing : BinOfText(NumberText(value));
+  if (std::isnan(value)) return kMissing;
+  const float narrow = static_cast<float>(value);
+  if (narrow < least_) return kBelow;
+  if (narrow > most_) return AboveBin();
+  // (low, high]: the first edge that is not below the value ends its bin.
+  size_t bin = 0;
+  for (const float edge : edges_) bin += edge < narrow ? 1 : 0;
+  return kBelow + 1 + bin;
+}
+
+size_t FeatureBins::BinOfText(std::string_view value) const {
+  if (kind_ == FeatureKind::kNumeric || value.empty()) return kMissing;
+  const auto found = categories_.find(value);
+  return found == categories_.end() ? kUnseen : found->second;
+}
+
+base::Result<Baseline> MakeBaseline(const std::vector<inference::Column>& columns,
+                                    const std::vector<double>& scores, std::string source) {
+  if (columns.empty())
+    return base::InvalidArgument("columns", "a baseline needs at least one column");
+  if (columns.size() > kMaxFeatures) {
+    return base::InvalidArgument("columns", "a baseline has at most " +
+                                                std::to_string(kMaxFeatures) + " columns, got " +
+                                                std::to_string(columns.size()));
+  }
+  Baseline baseline;
+  baseline.source = std::move(source);
+  baseline.rows = static_cast<int64_t>(columns[0].size());
+  if (baseline.rows == 0)
+    return base::InvalidArgument("columns." + columns[0].name, "a baseline needs rows");
+  for (const inference::Column& column : columns) {
+    if (static_cast<int64_t>(column.size()) != baseline.rows) {
+      return base::InvalidArgument("columns." + column.name,
+                                   "expected " + std::to_string(baseline.rows) +
+                                       " values as in the first column, got " +
+                                       std::to_string(column.size()));
+    }
+    baseline.features.push_back(ProfileOf(column));
+  }
+  if (scores.empty()) return baseline;
+  if (static_cast<int64_t>(scores.size()) != baseline.rows) {
+    return base::InvalidArgument("scores", "expected " + std::to_string(baseline.rows) +
+                                               " scores, got " + std::to_string(scores.size()));
+  }
+  baseline.score = ProfileOfNumbers("score", scores);
+  return baseline;
+}
+
+base::Result<Baseline> ParseBaseline(std::string_view text) {
+  if (static_cast<int64_t>(text.size()) > kMaxBaselineBytes) {
+    return base::InvalidArgument(
+        "", "a baseline file has at most " + std::to_string(kMaxBaselineBytes) + " bytes");
+  }
+  const base::Json json = TRY(base::Json::Parse(text));
+  const base::Json* given = json.Find("columns");
+  if (given == nullptr || !given->is_object()) {
+    return base::InvalidArgument("columns", "expected an object of column name -> array of values");
+  }
+  std::vector<inference::Column> columns;
+  for (const auto& [name, cells] : given->AsObject()) {
+    if (!cells.is_array())
+      return base::InvalidArgument("columns." + name, "expected an array of values");
+    columns.push_back(TRY(ReadColumn(name, cells.AsArray())));
+  }
+  const std::vector<double> scores = TRY(ReadScores(json));
+  return MakeBaseline(columns, scores, "training sample");
+}
+
+}  // namespace slipway::monitoring

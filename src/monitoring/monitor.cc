@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+// The room's door: start (both logs are read, everything else follows from them), stop, and the
+// path of a prediction.
+#include "monitoring/monitor.h"
+
+#include <chrono>
+#include <utility>
+
+#include "base/log.h"
+#include "monitoring/monitor_state.h"
+
+namespace slipway::monitoring {
+namespace {
+
+constexpr std::chrono::seconds kDeliveryRest{1};
+constexpr int64_t kMaxBaselineRows = 100'000;
+
+storage::SegmentSettings LogSettings(const std::string& durability) {
+  storage::SegmentSettings settings;
+  settings.durability =
+      durability == "power" ? storage::Durability::kPower : storage::Durability::kProcess;
+  return settings;
+}
+
+}  // namespace
+
+void Describe(base::Schema& schema, MonitorSettings& settings) {
+  const base::Duration year{366 * base::kDay};
+  schema.Add("monitoring.window", &settings.window,
+             "Length of the windows that predictions are counted in.",
+             base::Duration{base::kSecond}, year);
+  schema.Add("monitoring.window_origin", &settings.window_origin,
+             "A moment at which a window begins (RFC 3339).");
+  schema.Add("monitoring.label_wait", &settings.label_wait,
+             "How long after its end a window is judged.", base::Duration{0}, year);
+  schema.Add("monitoring.keep_windows", &settings.keep_windows,
+             "Windows of an endpoint that are kept in memory.", 1, 100'000);
+  schema.Add(
+      "monitoring.max_labels_in_memory", &settings.max_labels_in_memory,
+      "Joined labels kept in memory; past it the quality of the oldest window stands as it is.",
+      1000, 1'000'000'000);
+  schema.Add("monitoring.max_pending_labels", &settings.max_pending_labels,
+             "Labels that may wait for their prediction; past it label posts are refused.", 0,
+             100'000'000);
+  schema.Add("monitoring.recent_requests", &settings.recent_requests,
+             "Requests whose labels join at once by request id; older ones join at the next tick.",
+             1000, 100'000'000);
+  schema.Add("monitoring.baseline_rows", &settings.baseline_rows,
+             "Predictions that make the baseline of a version that brings none.", 20,
+             kMaxBaselineRows);
+  schema.Add("monitoring.psi_threshold", &settings.psi_threshold,
+             "PSI above which a feature or the predictions have drifted.", 0.0, 100.0);
+  schema.Add("monitoring.auc_drop", &settings.auc_drop,
+             "Fall of the AUC under the version's gate value that raises an alert.", 0.0, 1.0);
+  schema.Add("monitoring.error_rate", &settings.error_rate,
+             "Share of failed requests that raises an alert.", 0.0, 1.0);
+  schema.Add("monitoring.min_labels", &settings.min_labels,
+             "Labelled rows below which quality is not judged.", 10, 1'000'000);
+  schema.Add("monitoring.resolve_ratio", &settings.resolve_ratio,
+             "An alert ends below its threshold times this.", 0.0, 1.0);
+  schema.Add("monitoring.rules", &settings.rules,
+             "Rules that are judged: prediction_psi, feature_psi, auc_drop, error_rate.");
+  schema.AddChoice("monitoring.durability", &settings.durability,
+                   "What a logged prediction survives: process (kill -9) or power (loss of power).",
+                   {"process", "power"});
+  schema.AddChoice(
+      "monitoring.label_durability", &settings.label_durability,
+      "What an acknowledged label survives: process (kill -9) or power (loss of power).",
+      {"process", "power"});
+  schema.AddJson("monitoring.endpoints", &settings.endpoints,
+                 "By endpoint: score_output (name of the output that is the score), positive_label "
+                 "(label that counts as 1).");
+}
+
+base::Status CheckSettings(const MonitorSettings& settings) {
+  for (const std::string& rule : settings.rules) {
+    if (rule != "prediction_psi" && rule != "feature_psi" && rule != "auc_drop" &&
+        rule != "error_rate") {
+      return base::InvalidArgument(
+          "monitoring.rules",
+          "unknown rule '" + rule +
+              "'; expected prediction_psi, feature_psi, auc_drop or error_rate");
+    }
+  }
+  return base::Status::Ok();
+}
+
+base::Result<std::map<std::string, ScoreRule>> ReadScoreRules(const base::Json& endpoints) {
+  std::map<std::string, ScoreRule> rules;
+  if (endpoints.is_null()) return rules;
+  if (!endpoints.is_object()) {
+    return base::InvalidArgument("monitoring.endpoints",
+                                 "expected a mapping of endpoint -> settings");
+  }
+  for (const auto& [name, given] : endpoints.AsObject()) {
+    const std::string field = "monitoring.endpoints." + name;
+    if (!given.is_object())
+      return base::InvalidArgument(field,
+                                   "expected a mapping with score_output and positive_label");
+    TRY(base::RequireOnly(given, {"score_output", "positive_label"}).Annotate(field));
+    ScoreRule& rule = rules[name];
+    rule.score_output = TRY(base::OptionalString(given, "score_output")).value_or("");
+    rule.positive_label = TRY(base::OptionalString(given, "positive_label")).value_or("");
+  }
+  return rules;
+}
+
+Monitor::State::State(Parts given, MonitorSettings monitor_settings, std::string data_folder)
+    : parts(std::move(given)),
+      settings(std::move(monitor_settings)),
+      folder(std::move(data_folder)),
+      outbox(parts.database, std::move(parts.sinks), parts.metrics),
+      alerts(parts.database, parts.events, outbox.SinkNames()),
+      queue([this](std::vector<WrittenRecord>& records) { Process(records); }) {}
+
+base::Status Monitor::State::Open() {
+  TRY(CheckSettings(settings));
+  origin = TRY(base::ParseTime(settings.window_origin));
+  table = std::make_unique<WindowTable>(settings, origin, TRY(ReadScoreRules(settings.endpoints)));
+  log = TRY(PredictionLog::Open(folder + "/predictions", LogSettings(settings.durability),
+                                settings.recent_requests, parts.metrics));
+  label_log = TRY(
+      LabelLog::Open(folder + "/labels", LogSettings(settings.label_durability), parts.metrics));
+  return base::Status::Ok();
+}
+
+// Labels that were logged by request id (their prediction was not there yet) find it while the
+// predictions are read; then all labels are joined in their own order, exactly as it happened.
+base::Status Monitor::State::Rebuild() {
+  int64_t ordinal = 0;
+  PendingLabels early;
+  TRY(label_log->Visit([&](const LabelBatch& batch) {
+    for (const LabelInput& label : batch.labels) {
+      if (label.prediction_id.empty()) early.Add(batch.endpoint, {label, ordinal});
+      ++ordinal;
+    }
+  }));
+  std::map<int64_t, std::string> found;
+  TRY(log->LoadIndex([&](std::string_view bytes, const PredictionView& view) {
+    {
+      const std::lock_guard lock(mutex);
+      table->Count(view, bytes);
+    }
+    AskBaselines();
+    for (const PendingLabel& label : early.TakeFor(view)) {
+      found[label.ordinal] = FormatPredictionId(FormatUlid(view.id), label.input.row, view.rows);
+    }
+  }));
+  ordinal = 0;
+  base::Status failure;
+  std::pair<std::string, std::string> last_record;
+  TRY(label_log->Visit([&](const LabelBatch& batch) {
+    for (LabelInput label : batch.labels) {
+      const auto id = found.find(ordinal++);
+      if (id != found.end()) label.prediction_id = id->second;
+      auto facts = Resolve(batch.endpoint, label, last_record);
+      if (!facts.ok()) failure = facts.status();
+      if (facts.ok() && *facts) {
+        const std::lock_guard lock(mutex);
+        table->Join(**facts, label.value, label.time);
+      } else {
+        pending.Add(batch.endpoint, {label, 0});
+      }
+    }
+  }));
+  return failure;
+}
+
+void Monitor::State::CountOne(storage::RecordPosition position, const std::string& bytes) {
+  thread_local PredictionView view;
+  if (!ReadPrediction(bytes, view).ok()) return;  // cannot be: this process encoded it
+  const std::lock_guard lock(mutex);
+  log->AddToIndex(position, view);
+  table->Count(view, bytes);
+  auto counter = prediction_counters.find(view.endpoint);
+  if (counter == prediction_counters.end()) {
+    const std::string endpoint(view.endpoint);
+    base::Counter& made =
+        parts.metrics.GetCounter("slipway_monitoring_predictions",
+                                 "Predictions (rows) that were logged.", {{"endpoint", endpoint}});
+    counter = prediction_counters.emplace(endpoint, &made).first;
+  }
+  counter->second->Add(static_cast<double>(view.rows));
+  if (!pending.empty()) JoinPending(view);
+}
+
+void Monitor::State::Process(std::vector<WrittenRecord>& records) {
+  for (const WrittenRecord& record : records) CountOne(record.position, record.bytes);
+  AskBaselines();
+}
+
+// Blocks (registry, files): on the counting thread, or at start.
+void Monitor::State::AskBaselines() {
+  std::vector<WindowTable::Unasked> unasked;
+  {
+    const std::lock_guard lock(mutex);
+    unasked = table->TakeUnasked();
+  }
+  for (const WindowTable::Unasked& version : unasked) {
+    const auto text = parts.find_baseline ? parts.find_baseline(version.model, version.version)
+                                          : base::Result<std::optional<std::string>>(std::nullopt);
+    auto baseline = text.ok() && *text ? ParseBaseline(**text)
+                                       : base::Result<Baseline>(base::NotFound("none", "none"));
+    const bool broken = text.ok() && *text && !baseline.ok();
+    if (!text.ok() || broken) {
+      const base::Status& why = text.ok() ? baseline.status() : text.status();
+      base::Log(base::LogLevel::kWarning, "monitoring", "a version's baseline could not be read",
+                {{"model", version.model}, {"version", version.version}, {"why", why.ToString()}});
+    }
+    const std::lock_guard lock(mutex);
+    if (!text.ok()) {
+      table->BaselineFailed(version.endpoint, version.version);
+    } else {
+      table->SetBaseline(
+          version.endpoint, version.version,
+          baseline.ok() ? std::optional<Baseline>(*std::move(baseline)) : std::nullopt);
+    }
+  }
+}
+
+void Monitor::State::RunDelivery() {
+  std::unique_lock lock(delivery_mutex);
+  while (!stopping) {
+    lock.unlock();
+    const auto delivered = outbox.DeliverDue(parts.clock.Now());
+    if (!delivered.ok()) {
+      base::Log(base::LogLevel::kWarning, "monitoring", "alerts cannot be read from the database",
+                {{"why", delivered.status().ToString()}});
+    }
+    lock.lock();
+    delivery_wake.wait_for(lock, kDeliveryRest, [&] { return stopping; });
+  }
+}
+
+Monitor::Monitor(Parts parts, MonitorSettings settings, std::string folder)
+    : state_(std::make_unique<State>(std::move(parts), std::move(settings), std::move(folder))) {}
+
+Monitor::~Monitor() { Stop(); }
+
+base::Status Monitor::Start() {
+  State& state = *state_;
+  TRY(state.Open());
+  TRY(state.Rebuild());
+  TRY(state.LoadJudged());
+  TRY(state.ShowFiring());
+  state.log->Follow([&state](storage::RecordPosition position, std::string bytes) {
+    WrittenRecord record{position, std::move(bytes)};
+    if (!state.queue.Push(record)) state.CountOne(record.position, record.bytes);
+  });
+  state.queue.Start();
+  state.delivery = std::thread([&state] { state.RunDelivery(); });
+  return base::Status::Ok();
+}
+
+void Monitor::Stop() {
+  state_->queue.Stop();
+  {
+    const std::lock_guard lock(state_->delivery_mutex);
+    state_->stopping = true;
+    state_->delivery_wake.notify_all();
+  }
+  if (state_->delivery.joinable()) state_->delivery.join();
+}
+
+base::Status Monitor::Append(const PredictionRecord& record) {
+  CHECK(state_->log != nullptr, "Monitor::Start comes before the first Append");
+  return state_->log->Append(record);
+}
+
+void Monitor::Flush() { state_->queue.Flush(); }
+
+base::Result<LoggedPrediction> Monitor::GetPrediction(const std::string& prediction_id) {
+  Flush();
+  return state_->log->Get(prediction_id);
+}
+
+base::Result<PredictionPage> Monitor::ListPredictions(const PredictionFilter& filter) {
+  Flush();
+  return state_->log->List(filter);
+}
+
+PredictionCount Monitor::Count(const std::string& endpoint) {
+  Flush();
+  return state_->log->Count(endpoint);
+}
+
+std::vector<std::string> Monitor::Endpoints() {
+  Flush();
+  return state_->log->Endpoints();
+}
+
+}  // namespace slipway::monitoring

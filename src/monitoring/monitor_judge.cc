@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// The control loop's walk through monitoring: each closed window is judged once, and what was found
+// becomes events and alerts.
+#include <algorithm>
+#include <utility>
+
+#include "monitoring/monitor_state.h"
+#include "monitoring/rules.h"
+
+namespace slipway::monitoring {
+namespace {
+
+// False when it was judged before.
+base::Result<bool> MarkJudged(storage::Transaction& transaction, const std::string& endpoint,
+                              int64_t version, base::Micros start, const std::string& part,
+                              base::Micros now) {
+  const int64_t inserted =
+      TRY(transaction.Execute("INSERT INTO judged_windows (endpoint, version, window_start, part, "
+                              "judged) VALUES ($1, $2, $3, $4, $5) "
+                              "ON CONFLICT DO NOTHING",
+                              {endpoint, version, start, part, now}));
+  return inserted > 0;
+}
+
+}  // namespace
+
+base::Status Monitor::State::LoadJudged() {
+  const storage::Rows rows =
+      TRY(parts.database.Query("SELECT endpoint, version, window_start, part FROM judged_windows"));
+  const std::lock_guard lock(judge_mutex);
+  for (const storage::Row& row : rows) {
+    judged.insert({row.Text(0), row.Int(1), row.Int(2), row.Text(3)});
+    if (row.Text(3) != kPresencePart) continue;
+    const auto [newest, first] = newest_judged.try_emplace(row.Text(0), row.Int(2));
+    newest->second = std::max(newest->second, row.Int(2));
+  }
+  return base::Status::Ok();
+}
+
+bool Monitor::State::IsJudged(const std::string& endpoint, int64_t version, base::Micros start,
+                              const std::string& part) const {
+  return judged.contains({endpoint, version, start, part});
+}
+
+// Judgement, alerts, messages and events in one transaction: after a crash a window is judged whole
+// or not at all.
+base::Status Monitor::State::Judge(const WindowReport& window, const std::string& endpoint,
+                                   const std::string& part, const std::vector<Finding>& findings,
+                                   base::Micros now) {
+  const int64_t version = *window.version;
+  TRY(parts.database.Write([&](storage::Transaction& transaction) -> base::Status {
+    const bool first =
+        TRY(MarkJudged(transaction, endpoint, version, window.window.start, part, now));
+    if (!first) return base::Status::Ok();  // another replica was quicker
+    base::Json breached = base::Json::MakeArray();
+    for (const Finding& finding : findings) {
+      TRY(alerts.Apply(transaction, finding, now));
+      if (finding.breached) breached.Append(finding.rule);
+    }
+    events::Event event;
+    event.type = "window.judged";
+    event.subject = "endpoint/" + endpoint + "/version/" + std::to_string(version);
+    event.actor = events::Internal("monitoring");
+    event.data = ToJson(window);
+    event.data.Set("endpoint", endpoint);
+    event.data.Set("part", part);
+    event.data.Set("breached", std::move(breached));
+    return parts.events.Append(transaction, event);
+  }));
+  judged.insert({endpoint, version, window.window.start, part});
+  return base::Status::Ok();
+}
+
+base::Status Monitor::State::JudgeWindow(const WindowToJudge& window, base::Micros now) {
+  const base::Micros start = window.versions.front().window.start;
+  std::vector<int64_t> serving;
+  for (const WindowReport& report : window.versions) {
+    const int64_t version = *report.version;
+    serving.push_back(version);
+    if (!IsJudged(window.endpoint, version, start, kDriftPart)) {
+      const auto drift = window.drift.find(version);
+      const DriftReport* measured = drift == window.drift.end() ? nullptr : &drift->second;
+      TRY(Judge(report, window.endpoint, kDriftPart,
+                JudgeDrift(report, measured, window.endpoint, settings), now));
+    }
+    const bool enough = report.quality && report.quality->estimates.n >= settings.min_labels;
+    if (enough && !IsJudged(window.endpoint, version, start, kQualityPart)) {
+      const auto reference = TRY(ReferenceOf(window.endpoint, version, "auc"));
+      TRY(Judge(report, window.endpoint, kQualityPart,
+                JudgeQuality(report, reference, window.endpoint, settings), now));
+    }
+  }
+  const auto newest = newest_judged.find(window.endpoint);
+  if (newest != newest_judged.end() && start < newest->second)
+    return base::Status::Ok();  // late quality of an older window
+  ShowGauges(window);
+  if (newest != newest_judged.end() && start == newest->second) return base::Status::Ok();
+  TRY(parts.database.Write([&](storage::Transaction& transaction) -> base::Status {
+    TRY(MarkJudged(transaction, window.endpoint, 0, start, kPresencePart, now));
+    return alerts.ResolveGone(transaction, window.endpoint, serving, now);
+  }));
+  newest_judged[window.endpoint] = start;
+  return base::Status::Ok();
+}
+
+void Monitor::State::ShowGauges(const WindowToJudge& window) {
+  const auto most =
+      std::max_element(window.versions.begin(), window.versions.end(),
+                       [](const auto& a, const auto& b) { return a.predictions < b.predictions; });
+  for (const auto& [feature, psi] : most->psi) {
+    parts.metrics
+        .GetGauge("slipway_monitoring_feature_psi", "PSI of a feature in the newest judged window.",
+                  {{"endpoint", window.endpoint}, {"feature", feature}})
+        .Set(psi);
+  }
+  if (most->prediction_psi) {
+    parts.metrics
+        .GetGauge("slipway_monitoring_prediction_psi",
+                  "PSI of the predictions in the newest judged window.",
+                  {{"endpoint", window.endpoint}})
+        .Set(*most->prediction_psi);
+  }
+  if (most->quality && most->quality->estimates.auc) {
+    parts.metrics
+        .GetGauge("slipway_monitoring_auc", "AUC on the labelled rows of the newest judged window.",
+                  {{"endpoint", window.endpoint}})
+        .Set(most->quality->estimates.auc->value);
+  }
+}
+
+base::Status Monitor::State::ShowFiring() {
+  std::map<std::string, double> firing;
+  for (const std::string& rule : settings.rules) firing[rule] = 0;
+  const storage::Rows rows = TRY(parts.database.Query(
+      "SELECT rule, COUNT(*) FROM alerts WHERE state = 'firing' GROUP BY rule"));
+  for (const storage::Row& row : rows) firing[row.Text(0)] = row.Double(1);
+  for (const auto& [rule, count] : firing) {
+    parts.metrics
+        .GetGauge("slipway_monitoring_alerts_firing", "Alerts that fire now.", {{"rule", rule}})
+        .Set(count);
+  }
+  return base::Status::Ok();
+}
+
+base::Result<std::optional<double>> Monitor::State::ReferenceOf(const std::string& endpoint,
+                                                                int64_t version,
+                                                                const std::string& metric) {
+  const storage::Rows rows = TRY(parts.database.Query(
+      "SELECT value FROM quality_references WHERE endpoint = $1 AND version = $2 AND metric = $3",
+      {endpoint, version, metric}));
+  if (rows.empty()) return std::optional<double>();
+  return std::optional<double>(rows[0].Double(0));
+}
+
+base::Status Monitor::Tick(base::Micros now) {
+  State& state = *state_;
+  Flush();
+  const std::lock_guard lock(state.judge_mutex);
+  {
+    const std::lock_guard table_lock(state.mutex);
+    state.table->RetryFailed();
+  }
+  state.AskBaselines();
+  TRY(state.MatchForgottenRequests());
+  const std::vector<State::WindowToJudge> closed = state.CollectClosed(now);
+  for (const State::WindowToJudge& window : closed) TRY(state.JudgeWindow(window, now));
+  return closed.empty() ? base::Status::Ok() : state.ShowFiring();
+}
+
+base::Status Monitor::SetReference(const std::string& endpoint, int64_t version,
+                                   const std::string& metric, double value) {
+  return state_->parts.database.Write([&](storage::Transaction& transaction) -> base::Status {
+    TRY(transaction.Execute(
+        "INSERT INTO quality_references (endpoint, version, metric, value) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT (endpoint, version, metric) DO UPDATE SET value = excluded.value",
+        {endpoint, version, metric, value}));
+    return base::Status::Ok();
+  });
+}
+
+base::Result<std::optional<double>> Monitor::GetReference(const std::string& endpoint,
+                                                          int64_t version,
+                                                          const std::string& metric) {
+  return state_->ReferenceOf(endpoint, version, metric);
+}
+
+base::Result<std::vector<Alert>> Monitor::ListAlerts(const AlertFilter& filter) {
+  return state_->alerts.List(filter);
+}
+
+}  // namespace slipway::monitoring

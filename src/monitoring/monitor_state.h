@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a Monitor consists of. Private to this room: monitor.cc (life), monitor_labels.cc,
+// monitor_reports.cc and monitor_judge.cc are its parts.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include "monitoring/count_queue.h"
+#include "monitoring/monitor.h"
+#include "monitoring/outbox.h"
+#include "monitoring/pending_labels.h"
+#include "monitoring/window_table.h"
+
+namespace slipway::monitoring {
+
+inline constexpr const char* kDriftPart = "drift";  // of a judgement; kept in table judged_windows
+inline constexpr const char* kQualityPart = "quality";
+inline constexpr const char* kPresencePart =
+    "presence";  // of version 0: which versions answered in the endpoint's window
+inline constexpr base::Micros kMaxFutureLabel =
+    base::kDay;  // a label's time may be so far after now
+
+base::Status CheckSettings(const MonitorSettings& settings);
+// Rules out of settings.endpoints; kInvalidArgument naming the key.
+base::Result<std::map<std::string, ScoreRule>> ReadScoreRules(const base::Json& endpoints);
+
+struct Monitor::State {
+  State(Parts given, MonitorSettings monitor_settings, std::string data_folder);
+
+  // --- monitor.cc
+  base::Status Open();
+  base::Status Rebuild();
+  void Process(std::vector<WrittenRecord>& records);
+  void CountOne(storage::RecordPosition position, const std::string& bytes);  // locks
+  void AskBaselines();
+  void RunDelivery();
+
+  // --- monitor_labels.cc
+  base::Status CheckLabels(const std::vector<LabelInput>& labels) const;
+  // The record's facts, and label.prediction_id filled in; nullopt when there is no such prediction
+  // yet.
+  base::Result<std::optional<RowFacts>> Resolve(
+      const std::string& endpoint, LabelInput& label,
+      std::pair<std::string, std::string>& last_record) const;
+  void CountOutcome(const std::string& endpoint, Joined joined, LabelOutcome& outcome);
+  void JoinPending(const PredictionView& view);  // under mutex
+  base::Status MatchForgottenRequests();
+
+  // --- monitor_reports.cc; the first three under mutex
+  WindowReport Report(const std::string& name, const EndpointState& endpoint, base::Micros start,
+                      const Window& window, std::optional<int64_t> version);
+  DriftReport DriftOf(const VersionProfile& profile, base::Micros start, const Window& window,
+                      int64_t version) const;
+  std::optional<WindowQuality> QualityOf(base::Micros start, const Window& window,
+                                         const std::string& endpoint,
+                                         std::optional<int64_t> version);
+  std::vector<WindowReport> ReportsOf(
+      const std::string& endpoint, std::optional<base::Micros> from,
+      std::optional<base::Micros> until,
+      const std::function<std::vector<std::optional<int64_t>>(const Window&)>& choose);
+  struct WindowToJudge {
+    std::string endpoint;
+    std::vector<WindowReport> versions;    // at least one
+    std::map<int64_t, DriftReport> drift;  // of the versions that have a baseline
+  };
+  // Closed windows of which something is left to judge, each endpoint's oldest first.
+  std::vector<WindowToJudge> CollectClosed(base::Micros now);
+
+  // --- monitor_judge.cc, all under judge_mutex
+  base::Status LoadJudged();
+  bool IsJudged(const std::string& endpoint, int64_t version, base::Micros start,
+                const std::string& part) const;
+  base::Status Judge(const WindowReport& window, const std::string& endpoint,
+                     const std::string& part, const std::vector<Finding>& findings,
+                     base::Micros now);
+  base::Status JudgeWindow(const WindowToJudge& window, base::Micros now);
+  void ShowGauges(const WindowToJudge& window);
+  base::Status ShowFiring();
+  base::Result<std::optional<double>> ReferenceOf(const std::string& endpoint, int64_t version,
+                                                  const std::string& metric);
+
+  Parts parts;
+  const MonitorSettings settings;
+  const std::string folder;
+  base::Micros origin = 0;
+  std::unique_ptr<PredictionLog> log;
+  std::unique_ptr<LabelLog> label_log;
+  AlertOutbox outbox;
+  Alerts alerts;
+
+  std::mutex label_mutex;  // label batches one after the other: the label log's order is the order
+                           // of joining. Before `mutex`.
+  mutable std::mutex mutex;  // table, pending, quality_cache
+  std::unique_ptr<WindowTable> table;
+  PendingLabels pending;
+  std::map<std::string, base::Counter*, std::less<>> prediction_counters;  // by endpoint
+  struct CachedQuality {
+    int64_t revision = -1;
+    std::optional<WindowQuality> quality;
+  };
+  std::map<std::tuple<std::string, base::Micros, int64_t>, CachedQuality>
+      quality_cache;  // version -1: all
+
+  std::mutex judge_mutex;  // one Tick at a time
+  std::set<std::tuple<std::string, int64_t, base::Micros, std::string>> judged;
+  std::map<std::string, base::Micros> newest_judged;  // by endpoint: start of the window
+
+  std::mutex delivery_mutex;
+  std::condition_variable delivery_wake;
+  bool stopping = false;
+  std::thread delivery;
+  CountQueue queue;  // last: its thread uses the above
+};
+
+}  // namespace slipway::monitoring

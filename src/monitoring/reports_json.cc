@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reports as the native API and the events show them.
+#include <utility>
+
+#include "monitoring/monitor.h"
+
+namespace slipway::monitoring {
+namespace {
+
+using base::Json;
+
+Json ToJson(const Estimate& estimate) {
+  return Json::MakeObject(
+      {{"value", estimate.value}, {"lower", estimate.lower}, {"upper", estimate.upper}});
+}
+
+Json ToJson(const WindowQuality& quality) {
+  const QualityEstimates& estimates = quality.estimates;
+  Json json = Json::MakeObject({{"n", estimates.n}, {"positives", estimates.positives}});
+  if (estimates.auc) json.Set("auc", ToJson(*estimates.auc));
+  json.Set("accuracy", ToJson(estimates.accuracy));
+  json.Set("brier", ToJson(estimates.brier));
+  json.Set("log_loss", ToJson(estimates.log_loss));
+  json.Set("mean_label_delay_s", quality.mean_label_delay_s);
+  return json;
+}
+
+Json ToJson(const FeatureDrift& drift) {
+  Json json = Json::MakeObject({
+      {"name", drift.name},
+      {"kind", FeatureKindName(drift.kind)},
+      {"n", drift.n},
+      {"psi", drift.psi},
+      {"threshold", drift.threshold},
+      {"judged", drift.judged},
+      {"needs_rows", drift.needs_rows},
+      {"p_value", drift.p_value},
+      {"p_adjusted", drift.p_adjusted},
+      {"drifted", drift.drifted},
+      {"missing_share", drift.missing_share},
+      {"out_of_range_share", drift.out_of_range_share},
+      {"unseen_share", drift.unseen_share},
+  });
+  Json bins = Json::MakeArray();
+  for (const BinShare& bin : drift.bins) {
+    bins.Append(Json::MakeObject({{"label", bin.label},
+                                  {"baseline_share", bin.baseline_share},
+                                  {"current_share", bin.current_share}}));
+  }
+  return json.Set("bins", std::move(bins));
+}
+
+Json WindowJson(const Span& window, bool closed) {
+  return Json::MakeObject({{"start", base::FormatTime(window.start)},
+                           {"end", base::FormatTime(window.end)},
+                           {"closed", closed}});
+}
+
+}  // namespace
+
+Json ToJson(const WindowReport& report) {
+  Json json = WindowJson(report.window, report.closed);
+  json.Set("version", report.version ? Json(*report.version) : Json());
+  json.Set("requests", report.requests);
+  json.Set("failed_requests", report.failed_requests);
+  json.Set("predictions", report.predictions);
+  json.Set("labels", report.labels);
+  json.Set("label_coverage", report.label_coverage);
+  json.Set("quality", report.quality ? ToJson(*report.quality) : Json());
+  json.Set("drift_version", report.drift_version ? Json(*report.drift_version) : Json());
+  Json psi = Json::MakeObject();
+  for (const auto& [feature, value] : report.psi) psi.Set(feature, value);
+  json.Set("psi", std::move(psi));
+  json.Set("prediction_psi", report.prediction_psi ? Json(*report.prediction_psi) : Json());
+  return json;
+}
+
+Json ToJson(const DriftReport& report) {
+  Json json = Json::MakeObject();
+  json.Set("window", WindowJson(report.window, report.closed));
+  json.Set("baseline", Json::MakeObject({{"version", report.version},
+                                         {"rows", report.baseline_rows},
+                                         {"source", report.baseline_source}}));
+  Json features = Json::MakeArray();
+  for (const FeatureDrift& feature : report.features) features.Append(ToJson(feature));
+  json.Set("features", std::move(features));
+  json.Set("prediction", report.prediction ? ToJson(*report.prediction) : Json());
+  return json;
+}
+
+}  // namespace slipway::monitoring

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// The walk of a prediction after its answer: counted into its window; and of a label: joined to its
+// row.
+#include "monitoring/window_table.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/log.h"
+
+namespace slipway::monitoring {
+
+size_t RowKeyHash::operator()(const RowKey& key) const {
+  uint64_t hash = key.id.low * 0x9E3779B97F4A7C15ULL;
+  hash ^= key.id.high + 0x9E3779B97F4A7C15ULL + (hash << 6) + (hash >> 2);
+  hash ^= static_cast<uint64_t>(key.row) * 0xBF58476D1CE4E5B9ULL + (hash << 6) + (hash >> 2);
+  return hash ^ (hash >> 29);
+}
+
+RowFacts FactsOf(const PredictionView& view, int64_t row, const ScoreRule& rule) {
+  RowFacts facts{{view.id, row}, std::string(view.endpoint), view.version, std::string(view.arm),
+                 view.time,      view.status_code != 0,      std::nullopt};
+  const auto score = facts.failed ? std::nullopt : FindScore(view, rule);
+  if (score && !std::isnan(score->At(row))) facts.score = score->At(row);
+  return facts;
+}
+
+WindowTable::WindowTable(const MonitorSettings& settings, base::Micros origin,
+                         std::map<std::string, ScoreRule> rules)
+    : origin_(origin),
+      length_(settings.window.micros),
+      keep_windows_(settings.keep_windows),
+      max_labels_(settings.max_labels_in_memory),
+      baseline_rows_(settings.baseline_rows),
+      rules_(std::move(rules)) {}
+
+base::Micros WindowTable::WindowStart(base::Micros time) const {
+  const base::Micros since = time - origin_;
+  const base::Micros whole = since / length_ - (since % length_ < 0 ? 1 : 0);
+  return origin_ + whole * length_;
+}
+
+const ScoreRule& WindowTable::RuleOf(std::string_view endpoint) const {
+  static const ScoreRule kDefault;
+  const auto found = rules_.find(std::string(endpoint));
+  return found == rules_.end() ? kDefault : found->second;
+}
+
+Window* WindowTable::WindowOf(EndpointState& endpoint, base::Micros time) {
+  const base::Micros start = WindowStart(time);
+  if (start < endpoint.sealed_before) return nullptr;
+  const auto found = endpoint.windows.find(start);
+  if (found != endpoint.windows.end()) return &found->second;
+  Window& window = endpoint.windows[start];
+  while (static_cast<int64_t>(endpoint.windows.size()) > keep_windows_) {
+    const auto oldest = endpoint.windows.begin();
+    endpoint.sealed_before = oldest->first + length_;
+    labels_ -= static_cast<int64_t>(oldest->second.labels.size());
+    endpoint.windows.erase(oldest);
+  }
+  return start < endpoint.sealed_before ? nullptr : &window;
+}
+
+void WindowTable::Count(const PredictionView& view, std::string_view bytes) {
+  auto found = endpoints_.find(view.endpoint);
+  if (found == endpoints_.end())
+    found = endpoints_.emplace(std::string(view.endpoint), EndpointState()).first;
+  EndpointState& endpoint = found->second;
+  Window* window = WindowOf(endpoint, view.time);
+  if (window == nullptr) return;
+  Cell& cell = window->cells[{view.version, std::string(view.arm)}];
+  ++cell.requests;
+  if (view.status_code != 0) {
+    ++cell.failed_requests;
+    return;
+  }
+  cell.rows += view.rows;
+  auto [entry, is_new] = endpoint.versions.try_emplace(view.version);
+  VersionState& version = entry->second;
+  if (is_new) {
+    version.model = view.model;
+    unasked_.push_back({found->first, version.model, view.version});
+  }
+  if (version.profile != nullptr) {
+    version.profile->Count(view, RuleOf(view.endpoint), cell.bins);
+  } else {
+    Hold(endpoint, version, view, bytes);
+  }
+}
+
+void WindowTable::CountBins(EndpointState& endpoint, VersionState& version,
+                            const PredictionView& view) {
+  Window* window = WindowOf(endpoint, view.time);
+  if (window == nullptr) return;
+  Cell& cell = window->cells[{view.version, std::string(view.arm)}];
+  version.profile->Count(view, RuleOf(view.endpoint), cell.bins);
+}
+
+void WindowTable::Hold(EndpointState& endpoint, VersionState& version, const PredictionView& view,
+                       std::string_view bytes) {
+  version.held.emplace_back(bytes);
+  version.held_rows += view.rows;
+  const bool waits_for_answer =
+      (!version.asked || version.asking_failed) && version.held.size() < kMaxHeldRecords;
+  if (waits_for_answer || version.held_rows < baseline_rows_) return;
+  auto baseline = BaselineFromRecords(version.held, RuleOf(view.endpoint));
+  if (baseline.ok()) {
+    Adopt(endpoint, version, *std::move(baseline));
+    return;
+  }
+  base::Log(base::LogLevel::kWarning, "monitoring",
+            "no baseline can be made of the first predictions",
+            {{"endpoint", view.endpoint},
+             {"version", view.version},
+             {"why", baseline.status().message()}});
+  version.held.clear();
+  version.held_rows = 0;
+}
+
+void WindowTable::Adopt(EndpointState& endpoint, VersionState& version, Baseline baseline) {
+  version.profile = std::make_unique<VersionProfile>(std::move(baseline));
+  PredictionView view;
+  for (const std::string& bytes : version.held) {
+    if (ReadPrediction(bytes, view).ok()) CountBins(endpoint, version, view);
+  }
+  version.held = {};
+  version.held_rows = 0;
+}
+
+std::vector<WindowTable::Unasked> WindowTable::TakeUnasked() { return std::exchange(unasked_, {}); }
+
+void WindowTable::SetBaseline(const std::string& endpoint_name, int64_t number,
+                              std::optional<Baseline> baseline) {
+  EndpointState& endpoint = endpoints_.find(endpoint_name)->second;
+  VersionState& version = endpoint.versions[number];
+  version.asked = true;
+  version.asking_failed = false;
+  if (version.profile != nullptr) return;
+  if (baseline) {
+    Adopt(endpoint, version, *std::move(baseline));
+    return;
+  }
+  // As many held records as make the baseline; the rest is counted against it.
+  std::vector<std::string> held = std::exchange(version.held, {});
+  version.held_rows = 0;
+  PredictionView view;
+  for (const std::string& bytes : held) {
+    if (!ReadPrediction(bytes, view).ok()) continue;
+    if (version.profile != nullptr) {
+      CountBins(endpoint, version, view);
+    } else {
+      Hold(endpoint, version, view, bytes);
+    }
+  }
+}
+
+void WindowTable::BaselineFailed(const std::string& endpoint, int64_t version) {
+  VersionState& state = endpoints_.find(endpoint)->second.versions[version];
+  state.asked = true;
+  state.asking_failed = true;
+}
+
+void WindowTable::RetryFailed() {
+  for (auto& [name, endpoint] : endpoints_) {
+    for (auto& [number, version] : endpoint.versions) {
+      if (version.asking_failed && version.profile == nullptr)
+        unasked_.push_back({name, version.model, number});
+    }
+  }
+}
+
+void WindowTable::Withdraw(JoinedLabel& label) const {
+  if (label.scored < 0) return;
+  label.cell->scored[static_cast<size_t>(label.scored)].score =
+      std::numeric_limits<double>::quiet_NaN();
+  label.scored = -1;
+}
+
+void WindowTable::AddScored(JoinedLabel& label, const RowFacts& facts) const {
+  const auto truth = BinaryLabel(label.value, RuleOf(facts.endpoint).positive_label);
+  if (!truth || !facts.score || label.cell == nullptr) return;
+  if (static_cast<int64_t>(label.cell->scored.size()) >= kMaxLabelsInWindow) {
+    ++label.cell->labels_beyond_limit;
+    return;
+  }
+  label.scored = static_cast<int64_t>(label.cell->scored.size());
+  label.cell->scored.push_back({*facts.score, *truth});
+}
+
+Joined WindowTable::Join(const RowFacts& facts, const LabelValue& value, base::Micros time) {
+  const auto found = endpoints_.find(facts.endpoint);
+  Window* window = found == endpoints_.end() ? nullptr : WindowOf(found->second, facts.time);
+  if (window == nullptr || window->labels_sealed) return Joined::kTooOld;
+  auto [entry, is_new] = window->labels.try_emplace(facts.key);
+  JoinedLabel& label = entry->second;
+  ++window->revision;
+  if (!is_new) {
+    const bool same = label.value == value;
+    if (time < label.time) return same ? Joined::kDuplicate : Joined::kOutdated;
+    if (label.cell != nullptr) label.cell->label_delay += time - label.time;
+    label.time = time;
+    if (same) return Joined::kDuplicate;
+    Withdraw(label);
+    label.value = value;
+    AddScored(label, facts);
+    return Joined::kCorrected;
+  }
+  label.value = value;
+  label.time = time;
+  if (!facts.failed) {
+    label.cell = &window->cells[{facts.version, facts.arm}];
+    ++label.cell->labelled_rows;
+    label.cell->label_delay += time - facts.time;
+    AddScored(label, facts);
+  }
+  if (++labels_ > max_labels_) SealLabels();
+  return Joined::kNew;
+}
+
+// Of the endpoint with the most labels, the oldest window's.
+void WindowTable::SealLabels() {
+  Window* oldest = nullptr;
+  size_t most = 0;
+  for (auto& [name, endpoint] : endpoints_) {
+    size_t total = 0;
+    Window* first = nullptr;
+    for (auto& [start, window] : endpoint.windows) {
+      total += window.labels.size();
+      if (first == nullptr && !window.labels.empty()) first = &window;
+    }
+    if (total > most) {
+      most = total;
+      oldest = first;
+    }
+  }
+  if (oldest == nullptr) return;
+  labels_ -= static_cast<int64_t>(oldest->labels.size());
+  oldest->labels = {};
+  oldest->labels_sealed = true;
+}
+
+const JoinedLabel* WindowTable::FindLabel(std::string_view endpoint, base::Micros time,
+                                          const RowKey& key) const {
+  const auto found = endpoints_.find(endpoint);
+  if (found == endpoints_.end()) return nullptr;
+  const auto window = found->second.windows.find(WindowStart(time));
+  if (window == found->second.windows.end()) return nullptr;
+  const auto label = window->second.labels.find(key);
+  return label == window->second.labels.end() ? nullptr : &label->second;
+}
+
+}  // namespace slipway::monitoring

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// WindowTable: the counts of every window of every endpoint, and the labels joined to their rows. A
+// pure function of the records and labels it was given: their order within a log matters only where
+// labels contradict each other. Private to this room.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "monitoring/labels.h"
+#include "monitoring/monitor.h"
+#include "monitoring/version_profile.h"
+
+namespace slipway::monitoring {
+
+inline constexpr size_t kMaxHeldRecords = 100'000;  // of a version whose baseline is not known yet
+
+struct RowKey {
+  UlidBits id;
+  int64_t row = 0;
+  friend bool operator==(const RowKey&, const RowKey&) = default;
+};
+struct RowKeyHash {
+  size_t operator()(const RowKey& key) const;
+};
+
+// What joining a label needs to know of its prediction.
+struct RowFacts {
+  RowKey key;
+  std::string endpoint;
+  int64_t version = 0;
+  std::string arm;
+  base::Micros time = 0;
+  bool failed = false;
+  std::optional<double> score;
+};
+RowFacts FactsOf(const PredictionView& view, int64_t row, const ScoreRule& rule);
+
+enum class Joined { kNew, kDuplicate, kCorrected, kOutdated, kTooOld };
+
+// One version's part of a window (one arm of it).
+struct Cell {
+  int64_t requests = 0;
+  int64_t failed_requests = 0;
+  int64_t rows = 0;  // answered
+  BinCounts bins;
+  std::vector<ScoredLabel> scored;  // NaN score: withdrawn by a correction
+  int64_t labelled_rows = 0;
+  base::Micros label_delay = 0;  // sum over labelled rows
+  int64_t labels_beyond_limit = 0;
+};
+
+struct JoinedLabel {
+  LabelValue value;
+  base::Micros time = 0;
+  Cell* cell = nullptr;  // nullptr: of a failed prediction
+  int64_t scored = -1;   // place in cell->scored
+};
+
+struct Window {
+  std::map<std::pair<int64_t, std::string>, Cell> cells;  // by version and arm
+  int64_t revision = 0;                                   // rises with every joined label
+  std::unordered_map<RowKey, JoinedLabel, RowKeyHash> labels;
+  bool labels_sealed = false;  // dropped to bound the memory: quality stands as it is
+};
+
+// Where a version's baseline stands.
+struct VersionState {
+  std::string model;
+  bool asked = false;  // for its baseline file
+  bool asking_failed = false;
+  std::unique_ptr<VersionProfile> profile;  // set once
+  std::vector<std::string> held;            // encoded records that wait for it
+  int64_t held_rows = 0;
+};
+
+struct EndpointState {
+  std::map<int64_t, VersionState> versions;
+  std::map<base::Micros, Window> windows;  // by start
+  base::Micros sealed_before = std::numeric_limits<base::Micros>::min();
+};
+
+// Not thread-safe.
+class WindowTable {
+ public:
+  WindowTable(const MonitorSettings& settings, base::Micros origin,
+              std::map<std::string, ScoreRule> rules);
+
+  base::Micros WindowStart(base::Micros time) const;
+  base::Micros window_length() const { return length_; }
+  const ScoreRule& RuleOf(std::string_view endpoint) const;
+
+  void Count(const PredictionView& view, std::string_view bytes);
+  Joined Join(const RowFacts& facts, const LabelValue& value, base::Micros time);
+  // Versions that nobody has looked for a baseline for.
+  struct Unasked {
+    std::string endpoint;
+    std::string model;
+    int64_t version = 0;
+  };
+  std::vector<Unasked> TakeUnasked();
+  // nullopt: the version has none, its first rows will make one. Rows held so far are counted.
+  void SetBaseline(const std::string& endpoint, int64_t version, std::optional<Baseline> baseline);
+  // Looking failed: asked again after RetryFailed.
+  void BaselineFailed(const std::string& endpoint, int64_t version);
+  void RetryFailed();
+
+  const std::map<std::string, EndpointState, std::less<>>& endpoints() const { return endpoints_; }
+  const JoinedLabel* FindLabel(std::string_view endpoint, base::Micros time,
+                               const RowKey& key) const;
+
+ private:
+  Window* WindowOf(EndpointState& endpoint, base::Micros time);
+  void CountBins(EndpointState& endpoint, VersionState& version, const PredictionView& view);
+  void Hold(EndpointState& endpoint, VersionState& version, const PredictionView& view,
+            std::string_view bytes);
+  void Adopt(EndpointState& endpoint, VersionState& version, Baseline baseline);
+  void AddScored(JoinedLabel& label, const RowFacts& facts) const;
+  void Withdraw(JoinedLabel& label) const;
+  void SealLabels();
+
+  const base::Micros origin_;
+  const base::Micros length_;
+  const int64_t keep_windows_;
+  const int64_t max_labels_;
+  const int64_t baseline_rows_;
+  const std::map<std::string, ScoreRule> rules_;
+  std::map<std::string, EndpointState, std::less<>> endpoints_;
+  std::vector<Unasked> unasked_;
+  int64_t labels_ = 0;
+};
+
+}  // namespace slipway::monitoring
