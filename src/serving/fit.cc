@@ -95,9 +95,12 @@ bool IsNumber(DataType type) {
   return WithNumber(type, [](auto) {});
 }
 
+// BOOL is a byte of 0 or 1, on either side.
+DataType NumberOf(DataType type) { return type == DataType::kBool ? DataType::kUint8 : type; }
+
 bool NeedsType(const Tensor& tensor, const TensorSpec& spec) {
-  return tensor.type() != spec.type && IsNumber(spec.type) &&
-         (IsNumber(tensor.type()) || tensor.type() == DataType::kBool);
+  return tensor.type() != spec.type && IsNumber(NumberOf(spec.type)) &&
+         IsNumber(NumberOf(tensor.type()));
 }
 
 bool NeedsColumn(const Tensor& tensor, const TensorSpec& spec) {
@@ -108,13 +111,17 @@ bool NeedsColumn(const Tensor& tensor, const TensorSpec& spec) {
 base::Result<Tensor> ToType(const Tensor& tensor, const TensorSpec& spec, size_t index) {
   Tensor converted(spec.type, tensor.shape());
   const std::span<std::byte> to = converted.mutable_bytes();
-  const DataType from_type = tensor.type() == DataType::kBool ? DataType::kUint8 : tensor.type();
   int64_t misfit = kAllFit;
-  WithNumber(from_type, [&](auto from) {
-    WithNumber(spec.type, [&](auto wanted) {
+  WithNumber(NumberOf(tensor.type()), [&](auto from) {
+    WithNumber(NumberOf(spec.type), [&](auto wanted) {
       misfit = ConvertAll<decltype(from), decltype(wanted)>(tensor.bytes(), to);
     });
   });
+  if (spec.type == DataType::kBool && misfit == kAllFit) {
+    const auto wrong =
+        std::find_if(to.begin(), to.end(), [](std::byte value) { return value > std::byte{1}; });
+    if (wrong != to.end()) misfit = wrong - to.begin();
+  }
   if (misfit == kAllFit) return converted;
   return base::InvalidArgument(
       "inputs[" + std::to_string(index) + "].data",

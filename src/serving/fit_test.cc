@@ -62,6 +62,12 @@ TEST(Fit, WidensIntegers) {
   EXPECT_THAT((**flags).inputs[0].tensor.As<int64_t>(), ElementsAre(1, 0));
 }
 
+TEST(Fit, MakesZeroAndOneBooleans) {
+  const auto fitted = Fit(Gives(Tensor::Of<int64_t>({2}, {0, 1})), Takes(DataType::kBool, {-1}));
+  ASSERT_TRUE(fitted.ok() && fitted->has_value());
+  EXPECT_THAT((**fitted).inputs[0].tensor.As<bool>(), ElementsAre(false, true));
+}
+
 TEST(Fit, RefusesValuesThatTheModelsTypeCannotHold) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const std::vector<std::pair<Tensor, DataType>> misfits = {
@@ -72,6 +78,7 @@ TEST(Fit, RefusesValuesThatTheModelsTypeCannotHold) {
       {Tensor::Of<double>({2}, {1, nan}), DataType::kInt64},
       {Tensor::Of<double>({2}, {1, 9223372036854775808.0}), DataType::kInt64},
       {Tensor::Of<int8_t>({2}, {1, -1}), DataType::kUint64},
+      {Tensor::Of<int64_t>({2}, {1, 2}), DataType::kBool},
   };
   for (const auto& [tensor, type] : misfits) {
     const auto fitted = Fit(Gives(tensor), Takes(type, {-1}));

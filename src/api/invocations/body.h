@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a scoring request's body to the tensors that a model takes. Private to the room. Pure
+// functions.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "base/status.h"
+#include "inference/runtime.h"
+#include "inference/tensor.h"
+
+namespace slipway::api::invocations {
+
+inline constexpr size_t kMaxColumns = 10000;
+inline constexpr size_t kMaxRank = 16;  // arrays within arrays
+
+// Exactly one of dataframe_split, dataframe_records, instances, inputs (and `params`, empty or
+// null). Columns go to the model's inputs by name, or side by side into its only input [N, C]. null
+// and NaN are missing values. kInvalidArgument with field "dataframe_split.data[3]", "inputs.x" or
+// the column's name.
+base::Result<inference::Request> DecodeJson(std::string_view body,
+                                            const inference::ModelDescription& description);
+
+// RFC 4180 with a line of names. A column whose model input is BYTES is text; any other must be
+// numbers, where an empty cell and pandas' words for it (NA, NaN, null ...) are missing values.
+base::Result<inference::Request> DecodeCsv(std::string_view body,
+                                           const inference::ModelDescription& description);
+
+}  // namespace slipway::api::invocations
