@@ -4,10 +4,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <limits>
+#include <string>
 #include <type_traits>
 #include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/json.h"
+#include "base/status.h"
+#include "inference/runtime.h"
+#include "inference/tensor.h"
 
 namespace slipway::inference {
 namespace {

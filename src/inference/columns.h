@@ -19,7 +19,7 @@ struct Column {
   std::string name;
   // Missing numbers are NaN in the double form.
   std::variant<std::vector<double>, std::vector<int64_t>, std::vector<std::string>> values;
-  size_t size() const;
+  [[nodiscard]] size_t size() const;
 };
 
 // JSON cells of one column: all strings, or numbers, booleans and nulls (missing: NaN).

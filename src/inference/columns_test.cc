@@ -4,6 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/status.h"
+#include "inference/runtime.h"
+#include "inference/tensor.h"
 
 namespace slipway::inference {
 namespace {
@@ -33,7 +41,7 @@ TEST(Columns, CellsDecideTheirColumnsKind) {
 }
 
 TEST(Columns, WrongCellsAreNamed) {
-  EXPECT_NE(TableError(R"({"columns":["s"],"data":[["a"],[1]]})").ToString().find("s"),
+  EXPECT_NE(TableError(R"({"columns":["s"],"data":[["a"],[1]]})").ToString().find('s'),
             std::string::npos);
   EXPECT_EQ(TableError(R"({"columns":["s"],"data":[[1,2]]})").field(), "golden.data[0]");
   EXPECT_EQ(TableError(R"({"columns":[],"data":[]})").field(), "golden.columns");

@@ -4,10 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "inference/request_check.h"
+#include "inference/tensor.h"
 
 namespace slipway::inference {
 namespace {
@@ -40,7 +45,7 @@ double Distance(double expected, double actual) {
 struct Tolerance {
   double absolute;
   double relative;
-  bool Allows(double expected, double distance) const {
+  [[nodiscard]] bool Allows(double expected, double distance) const {
     return distance == 0 ||
            (std::isfinite(distance) && distance <= absolute + relative * std::abs(expected));
   }
@@ -79,7 +84,7 @@ class ValueComparison {
   }
 
  private:
-  double DistanceAt(int64_t i) const {
+  [[nodiscard]] double DistanceAt(int64_t i) const {
     if (kind_ == Kind::kText) {
       return expected_.strings()[static_cast<size_t>(i)] ==
                      actual_.strings()[static_cast<size_t>(i)]
@@ -94,7 +99,7 @@ class ValueComparison {
                             actual_.As<uint64_t>()[static_cast<size_t>(i)];
     return hidden ? 1 : distance;
   }
-  bool WithinTolerance(int64_t i, double distance) const {
+  [[nodiscard]] bool WithinTolerance(int64_t i, double distance) const {
     return kind_ == Kind::kFloating ? tolerance_.Allows(expected_.NumberAt(i), distance)
                                     : distance == 0;
   }

@@ -28,7 +28,7 @@ inline constexpr size_t kMostWorstRows = 10;
 struct Comparison {
   bool equal = false;                     // the same names, each equal
   std::vector<OutputComparison> outputs;  // expected's, in its order, then those only `actual` has
-  std::string Summary() const;            // "equal", or the first output's difference
+  [[nodiscard]] std::string Summary() const;  // "equal", or the first output's difference
 };
 
 // Floating numbers (of any two widths) are equal when |actual - expected| <= absolute + relative *

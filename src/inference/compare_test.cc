@@ -4,7 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <utility>
+#include <vector>
+
+#include "inference/tensor.h"
 
 namespace slipway::inference {
 namespace {

@@ -4,14 +4,23 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <future>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <shared_mutex>
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
+#include "base/config.h"
+#include "base/metrics.h"
+#include "base/status.h"
 #include "inference/pool/batched_model.h"
+#include "inference/runtime.h"
 
 namespace slipway::inference {
 namespace {
@@ -51,7 +60,7 @@ void Describe(base::Schema& schema, PoolSettings& settings) {
 }
 
 struct ModelPool::State {
-  State(PoolSettings pool_settings, std::vector<std::unique_ptr<Runtime>> pool_runtimes,
+  State(const PoolSettings& pool_settings, std::vector<std::unique_ptr<Runtime>> pool_runtimes,
         base::Metrics& pool_metrics, Prober prober)
       : runtimes(std::move(pool_runtimes)),
         metrics(pool_metrics),

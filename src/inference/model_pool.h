@@ -43,7 +43,7 @@ using RunDone = std::function<void(base::Result<Response>, RunTiming)>;
 class LoadedModel {
  public:
   virtual ~LoadedModel() = default;
-  virtual const ModelDescription& description() const = 0;
+  [[nodiscard]] virtual const ModelDescription& description() const = 0;
   // Calls `done` exactly once, inline or from a pool thread. `deadline_ns` (base::MonotonicNanos;
   // 0: none): not run once past. Errors: kInvalidArgument (as Session::Run), kDeadlineExceeded
   // (reason "deadline_exceeded"), kResourceExhausted
@@ -74,9 +74,10 @@ class ModelPool {
   // field "runtime" (unknown), or "model" with reason "probe_failed", "bad_model",
   // "external_data_escapes" or "warmup_failed".
   base::Result<std::shared_ptr<LoadedModel>> Load(const ModelSource& source);
-  std::shared_ptr<LoadedModel> Find(const std::string& key) const;  // nullptr when not loaded
-  void Unload(const std::string& key);                              // requests in flight finish
-  std::vector<std::string> Loaded() const;
+  [[nodiscard]] std::shared_ptr<LoadedModel> Find(
+      const std::string& key) const;    // nullptr when not loaded
+  void Unload(const std::string& key);  // requests in flight finish
+  [[nodiscard]] std::vector<std::string> Loaded() const;
   // Runs what waits, then only inline runs go on. Idempotent.
   void Stop();
 

@@ -3,9 +3,18 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
+#include "base/metrics.h"
+#include "base/status.h"
 #include "inference/model_pool.h"
+#include "inference/runtime.h"
+#include "inference/tensor.h"
 #include "inference/testing.h"
 
 namespace slipway::inference {
@@ -13,7 +22,7 @@ namespace {
 
 class OnnxPool : public testing::Test {
  protected:
-  std::shared_ptr<LoadedModel> Load(const std::string& name, PoolSettings settings,
+  std::shared_ptr<LoadedModel> Load(const std::string& name, const PoolSettings& settings,
                                     std::vector<Request> warmup = {}) {
     auto runtime = MakeOnnxRuntime({});
     EXPECT_TRUE(runtime.ok()) << runtime.status().ToString();
@@ -30,6 +39,8 @@ class OnnxPool : public testing::Test {
     constexpr int kThreads = 4, kRequests = 400;
     std::atomic<int> right{0};
     std::vector<std::thread> threads;
+    threads.reserve(kThreads);
+    threads.reserve(kThreads);
     for (int t = 0; t < kThreads; ++t) {
       threads.emplace_back([&, t] {
         for (int i = 0; i < kRequests; ++i) {

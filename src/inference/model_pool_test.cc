@@ -3,11 +3,24 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <future>
+#include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "inference/runtime.h"
+#include "inference/tensor.h"
 #include "inference/testing.h"
 
 namespace slipway::inference {
@@ -104,11 +117,19 @@ class Pool : public testing::Test {
     }
     std::vector<double> numbers;
     const Tensor& tensor = response->outputs[0].tensor;
+    numbers.reserve(tensor.element_count());
     for (int64_t i = 0; i < tensor.element_count(); ++i) numbers.push_back(tensor.NumberAt(i));
     return numbers;
   }
 
+  // A run that the gate holds back, so that what is asked next waits.
+  void HoldARun(LoadedModel& model) {
+    held_.push_back(Ask(model, OneNumber({1})));
+    gate_.WaitForRuns(1);
+  }
+
   Gate gate_;
+  std::vector<Answer> held_;
   ModelDescription description_;
   Prober probe_;
   std::atomic<int> loads_{0};
@@ -131,9 +152,10 @@ TEST_F(Pool, TakesAllThatWaitsAsOneBatch) {
 
 TEST_F(Pool, ABatchNeverExceedsItsLimit) {
   auto model = Make();
-  Answer first = Ask(*model, OneNumber({1}));
-  gate_.WaitForRuns(1);
+  HoldARun(*model);
   std::vector<Answer> rest;
+  rest.reserve(3);
+  rest.reserve(3);
   for (int i = 0; i < 3; ++i) rest.push_back(Ask(*model, OneNumber({1, 2, 3})));
   gate_.Open();
   for (Answer& answer : rest) EXPECT_EQ(Numbers(answer), (std::vector<double>{10, 20, 30}));
@@ -184,8 +206,7 @@ TEST_F(Pool, ARequestLargerThanTheQueueIsTheCallersFault) {
 TEST_F(Pool, PastItsDeadlineARequestIsNotRun) {
   auto model = Make();
   EXPECT_EQ(Ask(*model, OneNumber({1}), 1).get().status().code(), Code::kDeadlineExceeded);
-  Answer running = Ask(*model, OneNumber({1}));
-  gate_.WaitForRuns(1);
+  HoldARun(*model);
   const int64_t soon = base::MonotonicNanos() + 1'000'000;
   Answer late = Ask(*model, OneNumber({2}), soon);
   Answer patient = Ask(*model, OneNumber({3}));
@@ -204,8 +225,7 @@ TEST_F(Pool, OneBadRequestDoesNotFailItsNeighbours) {
     }
     return TimesTen(request);
   };
-  Answer running = Ask(*model, OneNumber({1}));
-  gate_.WaitForRuns(1);
+  HoldARun(*model);
   Answer good = Ask(*model, OneNumber({2}));
   Answer bad = Ask(*model, OneNumber({-1}));
   gate_.Open();
@@ -215,8 +235,7 @@ TEST_F(Pool, OneBadRequestDoesNotFailItsNeighbours) {
 
 TEST_F(Pool, WhatDoesNotFitTheModelIsRefusedWithoutWaiting) {
   auto model = Make();
-  Answer running = Ask(*model, OneNumber({1}));
-  gate_.WaitForRuns(1);
+  HoldARun(*model);
   Request wrong = OneNumber({1});
   wrong.inputs[0].name = "z";
   EXPECT_EQ(Ask(*model, wrong).get().status().field(), "inputs[0].name");
@@ -224,8 +243,7 @@ TEST_F(Pool, WhatDoesNotFitTheModelIsRefusedWithoutWaiting) {
 
 TEST_F(Pool, RequestsForOtherOutputsAreNotStacked) {
   auto model = Make();
-  Answer running = Ask(*model, OneNumber({1}));
-  gate_.WaitForRuns(1);
+  HoldARun(*model);
   Request named = OneNumber({3});
   named.outputs = {"y"};
   Answer a = Ask(*model, OneNumber({2}));
@@ -240,8 +258,7 @@ TEST_F(Pool, AModelThatIsNotBatchableRunsOneByOne) {
   ModelDescription description = OneNumberModel();
   description.batchable = false;
   auto model = Make(description);
-  Answer running = Ask(*model, OneNumber({1}));
-  gate_.WaitForRuns(1);
+  HoldARun(*model);
   Answer large = Ask(*model, OneNumber({1, 2, 3, 4, 5}));
   Answer small = Ask(*model, OneNumber({6}));
   gate_.Open();
@@ -255,8 +272,7 @@ TEST_F(Pool, AModelWhoseOutputsDoNotFollowItsRowsIsNoLongerStacked) {
   gate_.answer_ = [](const Request&) -> base::Result<Response> {
     return Response{{{"y", Tensor::Of<float>({1, 1}, {7})}}};
   };
-  Answer running = Ask(*model, OneNumber({1}));
-  gate_.WaitForRuns(1);
+  HoldARun(*model);
   Answer a = Ask(*model, OneNumber({2}));
   Answer b = Ask(*model, OneNumber({3}));
   gate_.Open();
@@ -274,8 +290,7 @@ TEST_F(Pool, AModelThatMixesItsRowsIsNeverStacked) {
         {{"y", Tensor::Of<float>({static_cast<int64_t>(rows), 1}, std::vector<float>(rows, sum))}}};
   };
   auto model = Make();
-  Answer running = Ask(*model, OneNumber({1}));
-  gate_.WaitForRuns(1);
+  HoldARun(*model);
   Answer a = Ask(*model, OneNumber({2}));
   Answer b = Ask(*model, OneNumber({3}));
   gate_.Open();
@@ -289,7 +304,7 @@ TEST_F(Pool, ACheapIdleModelRunsOnTheCallersThread) {
   auto model = Make();
   gate_.Open();
   std::thread::id ran_on;
-  model->Run(OneNumber({1}), 0, [&](base::Result<Response> response, RunTiming timing) {
+  model->Run(OneNumber({1}), 0, [&](const base::Result<Response>& response, RunTiming timing) {
     EXPECT_TRUE(response.ok());
     EXPECT_EQ(timing.queue_ns, 0);
     ran_on = std::this_thread::get_id();
@@ -313,8 +328,7 @@ TEST_F(Pool, AnUnloadedModelFinishesWhatIsInFlight) {
 
 TEST_F(Pool, StopRunsWhatWaitsAndThenRefuses) {
   auto model = Make();
-  Answer running = Ask(*model, OneNumber({1}));
-  gate_.WaitForRuns(1);
+  HoldARun(*model);
   Answer waiting = Ask(*model, OneNumber({2}));
   gate_.Open();
   pool_->Stop();
@@ -329,6 +343,7 @@ TEST_F(Pool, TheSameKeyIsLoadedOnce) {
   EXPECT_EQ(*pool_->Load({"m/1", "fake", "good", {}}), model);
   EXPECT_EQ(pool_->Find("m/1"), model);
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&] { EXPECT_TRUE(pool_->Load({"m/2", "fake", "good", {}}).ok()); });
   }
@@ -390,6 +405,7 @@ TEST_F(Pool, EveryRequestIsAnsweredOnceUnderLoadFromManyThreads) {
   constexpr int kThreads = 4, kRequests = 500;
   std::atomic<int> right{0};
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < kRequests; ++i) {

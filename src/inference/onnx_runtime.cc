@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // A prediction, the run itself: ONNX Runtime behind the Runtime seam.
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
-#include <optional>
+#include <string_view>
 #include <utility>
+#include <vector>
 
+#include "base/status.h"
 #include "inference/onnx/external_data.h"
 #include "inference/onnx/input_lanes.h"
+#include "inference/onnx/ort_abi.h"
 #include "inference/onnx/ort_library.h"
 #include "inference/onnx/ort_values.h"
 #include "inference/request_check.h"
 #include "inference/runtime.h"
+#include "inference/tensor.h"
 #include "inference/values.h"
 
 namespace slipway::inference {
@@ -34,7 +40,7 @@ class TypeInfo {
   ~TypeInfo() { library_.api().ReleaseTypeInfo(info_); }
   TypeInfo(const TypeInfo&) = delete;
   TypeInfo& operator=(const TypeInfo&) = delete;
-  const onnx::OrtTypeInfo* get() const { return info_; }
+  [[nodiscard]] const onnx::OrtTypeInfo* get() const { return info_; }
 
  private:
   const OrtLibrary& library_;
@@ -115,10 +121,10 @@ struct Loaded {
 
 class OnnxSession final : public Session {
  public:
-  static base::Result<std::unique_ptr<Session>> Open(std::shared_ptr<const OrtLibrary> library,
-                                                     const std::string& path,
-                                                     const OnnxSettings& settings);
-  const ModelDescription& description() const override { return description_; }
+  static base::Result<std::unique_ptr<Session>> Open(
+      const std::shared_ptr<const OrtLibrary>& library, const std::string& path,
+      const OnnxSettings& settings);
+  [[nodiscard]] const ModelDescription& description() const override { return description_; }
   base::Result<Response> Run(const Request& request) override;
 
  private:
@@ -143,7 +149,7 @@ class SessionOptions {
   }
   SessionOptions(const SessionOptions&) = delete;
   SessionOptions& operator=(const SessionOptions&) = delete;
-  const onnx::OrtSessionOptions* get() const { return options_; }
+  [[nodiscard]] const onnx::OrtSessionOptions* get() const { return options_; }
 
   base::Status Fill(const OnnxSettings& settings) {
     const onnx::OrtFunctions& api = library_.api();
@@ -168,9 +174,9 @@ class SessionOptions {
   onnx::OrtSessionOptions* options_ = nullptr;
 };
 
-base::Result<std::unique_ptr<Session>> OnnxSession::Open(std::shared_ptr<const OrtLibrary> library,
-                                                         const std::string& path,
-                                                         const OnnxSettings& settings) {
+base::Result<std::unique_ptr<Session>> OnnxSession::Open(
+    const std::shared_ptr<const OrtLibrary>& library, const std::string& path,
+    const OnnxSettings& settings) {
   TRY(onnx::CheckExternalData(path));
   SessionOptions options(*library);
   TRY(options.Fill(settings));
@@ -281,7 +287,9 @@ class Inputs {
     }
     return inputs;
   }
-  const OrtValue* const* data() const { return lease_ ? lease_->raw.data() : raw_.data(); }
+  [[nodiscard]] const OrtValue* const* data() const {
+    return lease_ ? lease_->raw.data() : raw_.data();
+  }
 
   // An output that is an input passed through lies in bytes that are not ours to keep.
   void Part(Tensor& output) const {
@@ -354,8 +362,8 @@ class OnnxRuntime final : public Runtime {
  public:
   OnnxRuntime(std::shared_ptr<const OrtLibrary> library, OnnxSettings settings)
       : library_(std::move(library)), settings_(std::move(settings)) {}
-  std::string_view name() const override { return "onnx"; }
-  std::string Version() const override { return library_->version(); }
+  [[nodiscard]] std::string_view name() const override { return "onnx"; }
+  [[nodiscard]] std::string Version() const override { return library_->version(); }
   base::Result<std::unique_ptr<Session>> Load(const std::string& path) override {
     return OnnxSession::Open(library_, path, settings_);
   }

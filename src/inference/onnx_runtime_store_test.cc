@@ -2,11 +2,20 @@
 // The real library on the tiny models of tests/data/models.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
-#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "base/status.h"
+#include "inference/onnx/ort_abi.h"
 #include "inference/onnx/ort_library.h"
 #include "inference/runtime.h"
+#include "inference/tensor.h"
 #include "inference/testing.h"
 
 namespace slipway::inference {
@@ -91,7 +100,7 @@ TEST(OnnxLibrary, SlotsDoWhatTheirNamesSay) {
   char* buffer = nullptr;
   ASSERT_TRUE(
       library.Take(api.GetResizedStringTensorElementBuffer(value, 1, 3, &buffer), "test").ok());
-  std::memcpy(buffer, "a\0b", 3);
+  strcpy(buffer, "a\0b");
   size_t size = 0;
   ASSERT_TRUE(library.Take(api.GetStringTensorDataLength(value, &size), "test").ok());
   EXPECT_EQ(size, 3U);

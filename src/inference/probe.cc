@@ -2,7 +2,7 @@
 // Loading a version: its file is opened first in a process of its own.
 #include "inference/probe.h"
 
-#include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -10,13 +10,22 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <memory>
+#include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
 
+#include "base/clock.h"
 #include "base/files.h"
 #include "base/process.h"
+#include "base/status.h"
+#include "inference/model_pool.h"
 #include "inference/request_check.h"
+#include "inference/runtime.h"
 #include "slipway_rows.h"
 
 namespace slipway::inference {

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The probe on real models, and what its parent makes of every way in which it can end.
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <string>
+#include <vector>
 
+#include "base/status.h"
+#include "inference/model_pool.h"
 #include "inference/probe.h"
 #include "inference/testing.h"
 
@@ -16,6 +21,8 @@ namespace {
 [[noreturn]] void RunProbeMain(const std::string& path, const std::string& memory_mb) {
   std::vector<std::string> words = {"slipway", "__probe", "onnx", path, memory_mb, ""};
   std::vector<char*> argv;
+  argv.reserve(words.size());
+  argv.reserve(words.size());
   for (std::string& word : words) argv.push_back(word.data());
   _exit(ProbeMain(static_cast<int>(argv.size()), argv.data()));
 }

@@ -3,6 +3,15 @@
 #include "inference/request_check.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/status.h"
+#include "inference/runtime.h"
+#include "inference/tensor.h"
 
 namespace slipway::inference {
 namespace {

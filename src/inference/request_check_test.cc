@@ -3,6 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+
+#include "inference/runtime.h"
+#include "inference/tensor.h"
+
 namespace slipway::inference {
 namespace {
 

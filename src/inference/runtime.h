@@ -25,7 +25,7 @@ struct ModelDescription {
 class Session {
  public:
   virtual ~Session() = default;
-  virtual const ModelDescription& description() const = 0;
+  [[nodiscard]] virtual const ModelDescription& description() const = 0;
   // Inputs are checked against the description (name, type, shape): kInvalidArgument with field
   // "inputs[i]...".
   virtual base::Result<Response> Run(const Request& request) = 0;
@@ -34,8 +34,8 @@ class Session {
 class Runtime {
  public:
   virtual ~Runtime() = default;
-  virtual std::string_view name() const = 0;  // "onnx"
-  virtual std::string Version() const = 0;
+  [[nodiscard]] virtual std::string_view name() const = 0;  // "onnx"
+  [[nodiscard]] virtual std::string Version() const = 0;
   // `path`: the model file. kInvalidArgument (reason "bad_model") when it is not one this runtime
   // can run.
   virtual base::Result<std::unique_ptr<Session>> Load(const std::string& path) = 0;

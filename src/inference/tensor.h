@@ -61,27 +61,27 @@ class Tensor {
   template <typename T>
   static Tensor Of(Shape shape, const std::vector<T>& values);
 
-  DataType type() const { return type_; }
-  const Shape& shape() const { return shape_; }
-  int64_t element_count() const { return count_; }
+  [[nodiscard]] DataType type() const { return type_; }
+  [[nodiscard]] const Shape& shape() const { return shape_; }
+  [[nodiscard]] int64_t element_count() const { return count_; }
   // Rows: the first dimension; 1 for a scalar.
-  int64_t rows() const { return shape_.empty() ? 1 : shape_[0]; }
-  std::span<const std::byte> bytes() const { return view_; }  // empty for strings
+  [[nodiscard]] int64_t rows() const { return shape_.empty() ? 1 : shape_[0]; }
+  [[nodiscard]] std::span<const std::byte> bytes() const { return view_; }  // empty for strings
   std::span<std::byte> mutable_bytes();
-  const std::vector<std::string>& strings() const { return strings_; }
+  [[nodiscard]] const std::vector<std::string>& strings() const { return strings_; }
   std::vector<std::string>& mutable_strings() { return strings_; }
   // T must have the element's size (CHECKed).
   template <typename T>
-  std::span<const T> As() const {
+  [[nodiscard]] std::span<const T> As() const {
     CHECK(sizeof(T) == SizeOf(type_), "tensor read as another type");
     return {reinterpret_cast<const T*>(view_.data()), static_cast<size_t>(count_)};
   }
   // Same elements, other shape of equal count.
-  base::Result<Tensor> Reshape(Shape shape) const;
+  [[nodiscard]] base::Result<Tensor> Reshape(Shape shape) const;
   // Element as double (bool 0/1, half types widened); CHECKs for strings.
-  double NumberAt(int64_t index) const;
+  [[nodiscard]] double NumberAt(int64_t index) const;
   // Rows [begin, end) of a tensor of rank >= 1; the bytes are shared, strings are copied.
-  Tensor Slice(int64_t begin, int64_t end) const;
+  [[nodiscard]] Tensor Slice(int64_t begin, int64_t end) const;
 
  private:
   Tensor(DataType type, Shape shape, int64_t count)
@@ -112,8 +112,8 @@ constexpr DataType DataTypeOf() {
                                     DataType::kInt64};
     constexpr DataType kUnsigned[] = {DataType::kUint8, DataType::kUint16, DataType::kUint32,
                                       DataType::kUint64};
-    constexpr size_t log2 = sizeof(T) == 1 ? 0 : sizeof(T) == 2 ? 1 : sizeof(T) == 4 ? 2 : 3;
-    return std::is_signed_v<T> ? kSigned[log2] : kUnsigned[log2];
+    constexpr size_t kLog2 = sizeof(T) == 1 ? 0 : sizeof(T) == 2 ? 1 : sizeof(T) == 4 ? 2 : 3;
+    return std::is_signed_v<T> ? kSigned[kLog2] : kUnsigned[kLog2];
   }
 }
 

@@ -2,6 +2,15 @@
 // Help for tests.
 #include "inference/testing.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "inference/runtime.h"
+#include "inference/tensor.h"
+
 namespace slipway::inference {
 
 std::string TestModel(const std::string& name) {

@@ -24,7 +24,7 @@ class FakeSession final : public Session {
   using Body = std::function<base::Result<Response>(const Request&)>;
   FakeSession(ModelDescription description, Body body)
       : description_(std::move(description)), body_(std::move(body)) {}
-  const ModelDescription& description() const override { return description_; }
+  [[nodiscard]] const ModelDescription& description() const override { return description_; }
   base::Result<Response> Run(const Request& request) override { return body_(request); }
 
  private:
@@ -37,8 +37,8 @@ class FakeRuntime final : public Runtime {
  public:
   using Open = std::function<base::Result<std::unique_ptr<Session>>(const std::string& path)>;
   explicit FakeRuntime(Open open) : open_(std::move(open)) {}
-  std::string_view name() const override { return "fake"; }
-  std::string Version() const override { return "1"; }
+  [[nodiscard]] std::string_view name() const override { return "fake"; }
+  [[nodiscard]] std::string Version() const override { return "1"; }
   base::Result<std::unique_ptr<Session>> Load(const std::string& path) override {
     return open_(path);
   }

@@ -4,8 +4,16 @@
 #include "inference/values.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/status.h"
+#include "inference/tensor.h"
 
 namespace slipway::inference {
 namespace {

@@ -3,6 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "inference/tensor.h"
+
 namespace slipway::inference {
 namespace {
 

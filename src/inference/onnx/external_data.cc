@@ -8,12 +8,18 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/files.h"
+#include "base/status.h"
 
 namespace slipway::inference::onnx {
 namespace {
@@ -61,7 +67,7 @@ base::Status NotOnnx(const std::string& why) {
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : bytes_(bytes) {}
-  bool done() const { return bytes_.empty(); }
+  [[nodiscard]] bool done() const { return bytes_.empty(); }
 
   std::optional<uint64_t> Varint() {
     uint64_t value = 0;
@@ -126,7 +132,7 @@ class Walk {
     return true;
   }
 
-  bool saw_graph() const { return saw_graph_; }
+  [[nodiscard]] bool saw_graph() const { return saw_graph_; }
   std::vector<std::string>& locations() { return locations_; }
 
  private:
@@ -159,7 +165,9 @@ class Mapping {
   ~Mapping() { munmap(data_, size_); }
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
-  std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
+  [[nodiscard]] std::span<const std::byte> bytes() const {
+    return {static_cast<const std::byte*>(data_), size_};
+  }
 
  private:
   void* data_;

@@ -3,6 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
 namespace slipway::inference::onnx {
 namespace {
 

@@ -3,10 +3,20 @@
 // ready.
 #include "inference/onnx/input_lanes.h"
 
-#include <algorithm>
+#include <atomic>
+#include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "inference/onnx/ort_abi.h"
+#include "inference/onnx/ort_library.h"
+#include "inference/onnx/ort_values.h"
+#include "inference/runtime.h"
+#include "inference/tensor.h"
 
 namespace slipway::inference::onnx {
 namespace {
@@ -18,20 +28,8 @@ constexpr size_t kMostTries = 4;
 // Where a thread looks for a lane first, so that threads do not meet.
 size_t HomeOfThread() {
   static std::atomic<size_t> next{0};
-  thread_local const size_t home = next.fetch_add(1, std::memory_order_relaxed) * kMostTries;
-  return home;
-}
-
-base::Status FillStrings(const OrtLibrary& library, const Tensor& tensor, OrtValue* value) {
-  const std::vector<std::string>& strings = tensor.strings();
-  for (size_t i = 0; i < strings.size(); ++i) {
-    char* buffer = nullptr;
-    TRY(library.Take(
-        library.api().GetResizedStringTensorElementBuffer(value, i, strings[i].size(), &buffer),
-        "run_failed"));
-    if (!strings[i].empty()) std::memcpy(buffer, strings[i].data(), strings[i].size());
-  }
-  return base::Status::Ok();
+  thread_local const size_t kHome = next.fetch_add(1, std::memory_order_relaxed) * kMostTries;
+  return kHome;
 }
 
 }  // namespace
@@ -97,15 +95,16 @@ base::Result<std::unique_ptr<InputLanes::Lane>> InputLanes::Make() const {
 }
 
 void InputLanes::GiveBack(std::unique_ptr<Lane> lane) {
+  Lane* mine = lane.release();
   const size_t home = HomeOfThread();
   for (size_t i = 0; i < kMostTries; ++i) {
     Lane* none = nullptr;
-    if (idle_[(home + i) % kMostIdle].compare_exchange_strong(none, lane.get(),
-                                                              std::memory_order_release)) {
-      static_cast<void>(lane.release());
+    std::atomic<Lane*>& place = idle_[(home + i) % kMostIdle];
+    if (place.compare_exchange_strong(none, mine, std::memory_order_release,
+                                      std::memory_order_relaxed))
       return;
-    }
   }
+  lane.reset(mine);  // no room: it ends here
 }
 
 }  // namespace slipway::inference::onnx

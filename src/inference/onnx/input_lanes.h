@@ -52,8 +52,8 @@ class InputLanes {
   base::Result<Lease> Take(const Request& request);
 
  private:
-  bool Fits(const Request& request) const;
-  base::Result<std::unique_ptr<Lane>> Make() const;
+  [[nodiscard]] bool Fits(const Request& request) const;
+  [[nodiscard]] base::Result<std::unique_ptr<Lane>> Make() const;
   void GiveBack(std::unique_ptr<Lane> lane);
 
   static constexpr size_t kMostIdle = 64;

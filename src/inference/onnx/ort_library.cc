@@ -5,10 +5,18 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "base/log.h"
+#include "base/status.h"
+#include "inference/onnx/ort_abi.h"
 #include "slipway_build_config.h"
 
 namespace slipway::inference::onnx {

@@ -24,13 +24,13 @@ class OrtLibrary {
   OrtLibrary(const OrtLibrary&) = delete;
   OrtLibrary& operator=(const OrtLibrary&) = delete;
 
-  const OrtFunctions& api() const { return api_; }
-  OrtEnv* env() const { return env_; }
-  OrtAllocator* allocator() const { return allocator_; }
-  const OrtMemoryInfo* cpu() const { return cpu_; }
-  const OrtRunOptions* run_options() const { return run_options_; }
-  const std::string& version() const { return version_; }  // "1.32.0"
-  const std::string& path() const { return path_; }
+  [[nodiscard]] const OrtFunctions& api() const { return api_; }
+  [[nodiscard]] OrtEnv* env() const { return env_; }
+  [[nodiscard]] OrtAllocator* allocator() const { return allocator_; }
+  [[nodiscard]] const OrtMemoryInfo* cpu() const { return cpu_; }
+  [[nodiscard]] const OrtRunOptions* run_options() const { return run_options_; }
+  [[nodiscard]] const std::string& version() const { return version_; }  // "1.32.0"
+  [[nodiscard]] const std::string& path() const { return path_; }
 
   // Takes the status over: Ok for nullptr, else `code` and `reason` with the library's message.
   base::Status Take(OrtStatus* status, const char* reason,

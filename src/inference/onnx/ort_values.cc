@@ -2,10 +2,21 @@
 // A prediction, at the edge of ONNX Runtime: tensors in by pointer, tensors out by ownership.
 #include "inference/onnx/ort_values.h"
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <memory>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "inference/onnx/ort_abi.h"
+#include "inference/onnx/ort_library.h"
+#include "inference/tensor.h"
 
 namespace slipway::inference::onnx {
 namespace {
@@ -27,20 +38,12 @@ struct HeldValue {
 };
 
 base::Result<OrtValueHandle> StringsToOrt(const OrtLibrary& library, const Tensor& tensor) {
-  const OrtFunctions& api = library.api();
   OrtValue* raw = nullptr;
-  TRY(library.Take(api.CreateTensorAsOrtValue(library.allocator(), tensor.shape().data(),
-                                              tensor.shape().size(), kOrtString, &raw),
+  TRY(library.Take(library.api().CreateTensorAsOrtValue(library.allocator(), tensor.shape().data(),
+                                                        tensor.shape().size(), kOrtString, &raw),
                    kRunFailed));
   OrtValueHandle value(library, raw);
-  const std::vector<std::string>& strings = tensor.strings();
-  for (size_t i = 0; i < strings.size(); ++i) {
-    char* buffer = nullptr;
-    // Not FillStringTensor: it takes C strings, and a string may hold a zero byte.
-    TRY(library.Take(api.GetResizedStringTensorElementBuffer(raw, i, strings[i].size(), &buffer),
-                     kRunFailed));
-    if (!strings[i].empty()) std::memcpy(buffer, strings[i].data(), strings[i].size());
-  }
+  TRY(FillStrings(library, tensor, raw));
   return value;
 }
 
@@ -87,6 +90,19 @@ base::Result<DataType> FromOrtType(int element_type) {
   return base::InvalidArgument(
       "model", "element type " + std::to_string(element_type) + " of ONNX Runtime is not supported",
       "bad_model");
+}
+
+base::Status FillStrings(const OrtLibrary& library, const Tensor& tensor, OrtValue* value) {
+  const std::vector<std::string>& strings = tensor.strings();
+  for (size_t i = 0; i < strings.size(); ++i) {
+    char* buffer = nullptr;
+    // Not FillStringTensor: it takes C strings, and a string may hold a zero byte.
+    TRY(library.Take(
+        library.api().GetResizedStringTensorElementBuffer(value, i, strings[i].size(), &buffer),
+        kRunFailed));
+    std::ranges::copy(strings[i], buffer);
+  }
+  return base::Status::Ok();
 }
 
 base::Result<OrtValueHandle> ToOrtValue(const OrtLibrary& library, const Tensor& tensor,

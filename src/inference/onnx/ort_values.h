@@ -31,12 +31,15 @@ class OrtValueHandle {
     std::swap(value_, other.value_);
     return *this;
   }
-  OrtValue* get() const { return value_; }
+  [[nodiscard]] OrtValue* get() const { return value_; }
 
  private:
   const OrtLibrary* library_;
   OrtValue* value_;
 };
+
+// Writes a string tensor's elements over those of a value of the same shape.
+base::Status FillStrings(const OrtLibrary& library, const Tensor& tensor, OrtValue* value);
 
 // Numbers: the value points into `tensor`, which must outlive it, or into a tensor added to
 // `copies` when its bytes are not aligned for their type. Strings are copied.

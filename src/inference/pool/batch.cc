@@ -4,8 +4,15 @@
 #include "inference/pool/batch.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "inference/tensor.h"
 
 namespace slipway::inference::pool {
 namespace {

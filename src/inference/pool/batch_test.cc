@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+
+#include "inference/tensor.h"
 #include "inference/testing.h"
 
 namespace slipway::inference::pool {

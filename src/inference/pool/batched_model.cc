@@ -4,13 +4,25 @@
 #include "inference/pool/batched_model.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/status.h"
 #include "inference/compare.h"
+#include "inference/model_pool.h"
 #include "inference/pool/batch.h"
 #include "inference/request_check.h"
+#include "inference/runtime.h"
+#include "inference/tensor.h"
 
 namespace slipway::inference::pool {
 namespace {
