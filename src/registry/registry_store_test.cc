@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <mutex>
 #include <set>
 #include <string>
@@ -10,21 +9,14 @@
 #include <vector>
 
 #include "base/files.h"
-#include "events/migrations.h"
-#include "registry/gates.h"
-#include "registry/migrations.h"
 #include "registry/registry.h"
-#include "storage/blobs_file.h"
-#include "storage/databases_testing.h"
+#include "registry/registry_testing.h"
 
 namespace slipway::registry {
 namespace {
 
 using base::Code;
-using base::Json;
 using base::Status;
-
-const events::Actor kAda = {"ada", "http 127.0.0.1:5"};
 
 // Fails to create blobs whose key ends so.
 class FlakyBlobs final : public storage::Blobs {
@@ -51,108 +43,6 @@ class FlakyBlobs final : public storage::Blobs {
  private:
   storage::Blobs& blobs_;
   std::string bad_end_;
-};
-
-// Says what it is told to, and counts.
-class ToldGate final : public Gate {
- public:
-  ToldGate(Outcome& outcome, std::atomic<int>& asked) : outcome_(outcome), asked_(asked) {}
-  std::string_view name() const override { return "told"; }
-  bool Guards(Stage stage) const override {
-    return stage == Stage::kStaging || stage == Stage::kProduction;
-  }
-  Verdict Check(const GateContext&) override {
-    ++asked_;
-    return {"", outcome_, "It was told so.", Json::MakeObject({{"n", 1}}), 0};
-  }
-
- private:
-  Outcome& outcome_;
-  std::atomic<int>& asked_;
-};
-
-class FixedMetadata final : public MetadataSource {
- public:
-  base::Result<Json> MetadataOf(const std::string& run_id, const std::string&) override {
-    const std::lock_guard hold(mutex);
-    if (run_id.empty()) return base::NotFound("run_not_found", "no run");
-    return metadata;
-  }
-  std::mutex mutex;
-  Json metadata = Json::MakeObject();
-};
-
-class RegistryStore : public testing::TestWithParam<std::string> {
- protected:
-  void SetUp() override {
-    ASSERT_EQ(database_->Migrate(events::Migrations()).ToString(), "OK");
-    ASSERT_EQ(database_->Migrate(Migrations()).ToString(), "OK");
-    blobs_ = storage::OpenFileBlobs("file:" + (folder_ / "blobs")).TakeValue();
-    ASSERT_TRUE(blobs_->Put("artifacts/1/r/artifacts/model/model.onnx", "weights").ok());
-    ASSERT_TRUE(blobs_->Put("artifacts/1/r/artifacts/model/MLmodel", "flavors").ok());
-    ASSERT_TRUE(blobs_->Put("artifacts/1/r/artifacts/golden/golden.json", "{}").ok());
-    registry_ = Open(*blobs_);
-    ASSERT_TRUE(registry_->CreateModel("fraud", {}, "", kAda).ok());
-  }
-
-  std::unique_ptr<Registry> Open(storage::Blobs& blobs) {
-    RegistrySettings settings;
-    settings.cache_folder = folder_ / "cache";
-    auto registry = std::make_unique<Registry>(*database_, blobs, events_, clock_, settings);
-    registry->AddGate(std::make_unique<ToldGate>(told_, asked_));
-    return registry;
-  }
-
-  static CreateVersionRequest Request(const std::string& model = "fraud") {
-    CreateVersionRequest request;
-    request.model = model;
-    request.source = "runs:/r/model";
-    request.source_folder = "artifacts/1/r/artifacts/model";
-    request.extra_folders = {{"artifacts/1/r/artifacts/golden", "golden"},
-                             {"artifacts/1/r/artifacts/none", "none"}};
-    request.run_id = "r";
-    request.tags = {{"team", "blue"}};
-    request.actor = kAda;
-    return request;
-  }
-  int64_t NewVersion() { return registry_->CreateVersion(Request()).value().number; }
-
-  static TransitionRequest To(int64_t version, Stage to) {
-    TransitionRequest request;
-    request.model = "fraud";
-    request.version = version;
-    request.to = to;
-    request.actor = kAda;
-    return request;
-  }
-  std::vector<std::string> EventTypes() {
-    std::vector<std::string> types;
-    const auto events = events_.List({}).value();
-    for (const events::Event& event : events) types.push_back(event.type);
-    return types;
-  }
-  events::Event LastEvent() {
-    events::EventFilter filter;
-    filter.newest_first = true;
-    filter.limit = 1;
-    return events_.List(filter).value().front();
-  }
-  void Run(std::string_view sql) {
-    const Status status = database_->Write([&](storage::Transaction& transaction) -> Status {
-      TRY(transaction.Execute(sql));
-      return {};
-    });
-    ASSERT_EQ(status.ToString(), "OK");
-  }
-
-  storage::TestFolder folder_;
-  storage::TestDatabase database_{GetParam()};
-  base::DrivenClock clock_{1'000'000};
-  events::EventLog events_{*database_, clock_};
-  std::unique_ptr<storage::Blobs> blobs_;
-  Outcome told_ = Outcome::kPass;
-  std::atomic<int> asked_ = 0;
-  std::unique_ptr<Registry> registry_;
 };
 
 TEST_P(RegistryStore, CopiesTheFilesOfANewVersionWithTheirHashes) {
@@ -267,158 +157,6 @@ TEST_P(RegistryStore, NeverGivesANumberTwice) {
   EXPECT_EQ(NewVersion(), 4);
 }
 
-TEST_P(RegistryStore, HasOneProductionVersionAfterManyConcurrentPromotions) {
-  constexpr int kVersions = 10;
-  for (int i = 0; i < kVersions; ++i) NewVersion();
-  std::atomic<int> succeeded = 0;
-  std::atomic<bool> done = false;
-  std::atomic<int> worst = 0;
-  std::thread watcher([&] {
-    while (!done) {
-      const auto rows =
-          database_->Query("SELECT COUNT(*) FROM registry_versions WHERE stage = 'Production'");
-      worst = std::max<int>(worst, static_cast<int>(rows->front().Int(0)));
-    }
-  });
-  std::vector<std::thread> threads;
-  for (int i = 0; i < kVersions; ++i) {
-    threads.emplace_back([&, i] {
-      for (int round = 0; round < 10; ++round) {
-        if (registry_->Transition(To(1 + (i + round) % kVersions, Stage::kProduction)).ok())
-          ++succeeded;
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  done = true;
-  watcher.join();
-  EXPECT_EQ(succeeded, 100);
-  EXPECT_EQ(worst, 1);
-  int in_production = 0;
-  int archived = 0;
-  for (const Version& version : registry_->ListVersions("fraud").TakeValue()) {
-    in_production += version.stage == Stage::kProduction ? 1 : 0;
-    archived += version.stage == Stage::kArchived ? 1 : 0;
-  }
-  EXPECT_EQ(in_production, 1);
-  EXPECT_EQ(archived, kVersions - 1);
-}
-
-TEST_P(RegistryStore, TwoReplicasKeepOneProductionVersion) {
-  for (int i = 0; i < 4; ++i) NewVersion();
-  const auto other_database = database_.OpenAnother().TakeValue();
-  events::EventLog other_events(*other_database, clock_);
-  Registry other(*other_database, *blobs_, other_events, clock_, {});
-  std::atomic<int> refused = 0;
-  const auto promote = [&](Registry& registry, int64_t first) {
-    for (int round = 0; round < 10; ++round) {
-      const auto outcome = registry.Transition(To(first + round % 2, Stage::kProduction));
-      if (!outcome.ok()) {
-        EXPECT_EQ(outcome.status().code(), Code::kAborted) << outcome.status().ToString();
-        ++refused;
-      }
-    }
-  };
-  std::thread here([&] { promote(*registry_, 1); });
-  std::thread there([&] { promote(other, 3); });
-  here.join();
-  there.join();
-  const auto rows =
-      database_->Query("SELECT COUNT(*) FROM registry_versions WHERE stage = 'Production'");
-  EXPECT_EQ(rows->front().Int(0), 1);
-  EXPECT_LT(refused, 20);
-}
-
-TEST_P(RegistryStore, ProductionArchivesTheFormerVersionAndSaysSo) {
-  NewVersion();
-  NewVersion();
-  ASSERT_TRUE(registry_->Transition(To(1, Stage::kProduction)).ok());
-  const TransitionOutcome outcome = registry_->Transition(To(2, Stage::kProduction)).value();
-  EXPECT_EQ(outcome.version.stage, Stage::kProduction);
-  EXPECT_EQ(outcome.archived, (std::vector<int64_t>{1}));
-  ASSERT_EQ(outcome.verdicts.size(), 1u);
-  EXPECT_EQ(registry_->GetVersion("fraud", 1)->stage, Stage::kArchived);
-  EXPECT_EQ(registry_->InStage("fraud", Stage::kProduction).value()->number, 2);
-  const events::Event event = LastEvent();
-  EXPECT_EQ(event.type, "version.stage_changed");
-  EXPECT_EQ(event.subject, "model/fraud/version/2");
-  EXPECT_EQ(event.actor.name, "ada");
-  EXPECT_EQ(event.data.Find("from")->AsString(), "None");
-  EXPECT_EQ(event.data.Find("to")->AsString(), "Production");
-  EXPECT_EQ(event.data.Find("forced")->AsBool(), false);
-  EXPECT_EQ(event.data.Find("archived")->Dump(), "[1]");
-  EXPECT_EQ(event.data.Find("verdicts")->AsArray().front().Find("outcome")->AsString(), "pass");
-}
-
-TEST_P(RegistryStore, StagingHoldsManyWhenAskedTo) {
-  NewVersion();
-  NewVersion();
-  NewVersion();
-  TransitionRequest request = To(1, Stage::kStaging);
-  request.archive_existing = false;
-  ASSERT_TRUE(registry_->Transition(request).ok());
-  request.version = 2;
-  EXPECT_TRUE(registry_->Transition(request)->archived.empty());
-  request.version = 3;
-  request.archive_existing = true;
-  EXPECT_EQ(registry_->Transition(request)->archived, (std::vector<int64_t>{1, 2}));
-}
-
-TEST_P(RegistryStore, AFailedGateRefusesAndIsRecorded) {
-  NewVersion();
-  told_ = Outcome::kFail;
-  const auto refused = registry_->Transition(To(1, Stage::kStaging));
-  EXPECT_EQ(refused.status().code(), Code::kFailedPrecondition);
-  EXPECT_EQ(refused.status().reason(), "gate_failed");
-  EXPECT_NE(refused.status().message().find("[told] It was told so."), std::string::npos);
-  EXPECT_EQ(registry_->GetVersion("fraud", 1)->stage, Stage::kNone);
-  EXPECT_EQ(LastEvent().type, "version.gate_refused");
-  const auto verdicts = registry_->RecordedVerdicts("fraud", 1).value();
-  ASSERT_EQ(verdicts.size(), 1u);
-  EXPECT_EQ(verdicts[0].gate, "told");
-  EXPECT_EQ(verdicts[0].outcome, Outcome::kFail);
-  EXPECT_EQ(verdicts[0].evidence.Find("n")->AsInt(), 1);
-}
-
-TEST_P(RegistryStore, AGateThatCouldNotRunDoesNotRefuse) {
-  NewVersion();
-  told_ = Outcome::kNotRun;
-  EXPECT_TRUE(registry_->Transition(To(1, Stage::kStaging)).ok());
-}
-
-TEST_P(RegistryStore, ForceNeedsAReasonAndIsWrittenDown) {
-  NewVersion();
-  told_ = Outcome::kFail;
-  TransitionRequest request = To(1, Stage::kProduction);
-  request.force = true;
-  EXPECT_EQ(registry_->Transition(request).status().field(), "reason");
-  request.reason = "drill";
-  EXPECT_EQ(registry_->Transition(request)->version.stage, Stage::kProduction);
-  EXPECT_EQ(LastEvent().data.Find("forced")->AsBool(), true);
-  EXPECT_EQ(LastEvent().data.Find("reason")->AsString(), "drill");
-  EXPECT_EQ(registry_->RecordedVerdicts("fraud", 1)->front().outcome, Outcome::kFail);
-}
-
-TEST_P(RegistryStore, RunningGatesChangesNothing) {
-  NewVersion();
-  const size_t before = EventTypes().size();
-  ASSERT_EQ(registry_->RunGates("fraud", 1, Stage::kStaging)->size(), 1u);
-  EXPECT_TRUE(registry_->RunGates("fraud", 1, Stage::kArchived)->empty());
-  EXPECT_EQ(EventTypes().size(), before);
-  EXPECT_TRUE(registry_->RecordedVerdicts("fraud", 1)->empty());
-}
-
-TEST_P(RegistryStore, AVersionAlreadyThereIsNotJudgedAgain) {
-  NewVersion();
-  ASSERT_TRUE(registry_->Transition(To(1, Stage::kProduction)).ok());
-  const size_t before = EventTypes().size();
-  const int asked = asked_;
-  told_ = Outcome::kFail;
-  EXPECT_TRUE(registry_->Transition(To(1, Stage::kProduction)).ok());
-  EXPECT_EQ(EventTypes().size(), before);
-  EXPECT_EQ(asked_, asked);
-}
-
 TEST_P(RegistryStore, WhatIsInUseIsNotDeleted) {
   NewVersion();
   ASSERT_TRUE(registry_->SetAlias("fraud", "champion", 1, kAda).ok());
@@ -446,33 +184,6 @@ TEST_P(RegistryStore, AliasesMoveAndAreFound) {
   EXPECT_EQ(LastEvent().data.Find("former_version")->AsInt(), 1);
   EXPECT_EQ(registry_->SetAlias("fraud", "champion", 9, kAda).reason(), "version_not_found");
   EXPECT_EQ(registry_->GetByAlias("fraud", "nobody").status().reason(), "alias_not_found");
-}
-
-TEST_P(RegistryStore, MetadataFollowsTheRunUntilItIsFrozen) {
-  const auto source = std::make_shared<FixedMetadata>();
-  registry_->SetMetadataSource(source);
-  registry_->AddGate(MakeRequiredMetadataGate({"git_sha"}));
-  NewVersion();
-  EXPECT_EQ(registry_->Transition(To(1, Stage::kStaging)).status().reason(), "gate_failed");
-  source->metadata = Json::MakeObject({{"git_sha", "abc"}});
-  EXPECT_TRUE(registry_->Transition(To(1, Stage::kStaging)).ok());
-  source->metadata = Json::MakeObject({{"git_sha", "changed"}});
-  EXPECT_TRUE(registry_->Transition(To(1, Stage::kProduction)).ok());
-  const Version version = registry_->GetVersion("fraud", 1).value();
-  EXPECT_TRUE(version.metadata_frozen);
-  EXPECT_EQ(version.metadata.Find("git_sha")->AsString(), "abc");
-}
-
-TEST_P(RegistryStore, IntegrityGateSeesAChangedFile) {
-  const auto gate = MakeArtifactIntegrityGate(*blobs_);
-  const Version version = registry_->CreateVersion(Request()).value();
-  EXPECT_EQ(gate->Check({version, Stage::kStaging, {}}).outcome, Outcome::kPass);
-  ASSERT_TRUE(blobs_->Remove("models/fraud/v1/model.onnx").ok());
-  EXPECT_EQ(gate->Check({version, Stage::kStaging, {}}).outcome, Outcome::kFail);
-  ASSERT_TRUE(blobs_->Put("models/fraud/v1/model.onnx", "wEights").ok());
-  const Verdict verdict = gate->Check({version, Stage::kStaging, {}});
-  EXPECT_EQ(verdict.outcome, Outcome::kFail);
-  EXPECT_NE(verdict.summary.find("'model.onnx' has SHA-256"), std::string::npos);
 }
 
 TEST_P(RegistryStore, MaterializesACheckedLocalCopy) {

@@ -2,7 +2,9 @@
 // The way back of MLflow's protocol: where a Status becomes what its clients raise.
 #include "api/mlflow/errors.h"
 
+#include <array>
 #include <string_view>
+#include <utility>
 
 #include "base/json.h"
 
@@ -19,39 +21,29 @@ bool IsBadParameterThere(std::string_view reason) {
   return reason == "alias_not_found" || reason == "run_deleted" || reason == "experiment_deleted";
 }
 
+constexpr std::array<std::pair<base::Code, Wire>, 14> kWires = {{
+    {base::Code::kInvalidArgument, {400, "INVALID_PARAMETER_VALUE"}},
+    {base::Code::kOutOfRange, {400, "INVALID_PARAMETER_VALUE"}},
+    {base::Code::kAlreadyExists, {400, "RESOURCE_ALREADY_EXISTS"}},
+    {base::Code::kFailedPrecondition, {400, "INVALID_STATE"}},
+    {base::Code::kUnauthenticated, {401, "UNAUTHENTICATED"}},
+    {base::Code::kPermissionDenied, {403, "PERMISSION_DENIED"}},
+    {base::Code::kNotFound, {404, "RESOURCE_DOES_NOT_EXIST"}},
+    {base::Code::kAborted, {409, "ABORTED"}},
+    {base::Code::kResourceExhausted, {429, "RESOURCE_EXHAUSTED"}},
+    {base::Code::kCancelled, {499, "CANCELLED"}},
+    {base::Code::kDataLoss, {500, "DATA_LOSS"}},
+    {base::Code::kUnimplemented, {501, "NOT_IMPLEMENTED"}},
+    {base::Code::kUnavailable, {503, "TEMPORARILY_UNAVAILABLE"}},
+    {base::Code::kDeadlineExceeded, {504, "DEADLINE_EXCEEDED"}},
+}};
+
 Wire WireOf(const base::Status& status) {
   if (IsBadParameterThere(status.reason())) return {400, "INVALID_PARAMETER_VALUE"};
-  switch (status.code()) {
-    case base::Code::kInvalidArgument:
-    case base::Code::kOutOfRange:
-      return {400, "INVALID_PARAMETER_VALUE"};
-    case base::Code::kNotFound:
-      return {404, "RESOURCE_DOES_NOT_EXIST"};
-    case base::Code::kAlreadyExists:
-      return {400, "RESOURCE_ALREADY_EXISTS"};
-    case base::Code::kFailedPrecondition:
-      return {400, "INVALID_STATE"};
-    case base::Code::kPermissionDenied:
-      return {403, "PERMISSION_DENIED"};
-    case base::Code::kUnauthenticated:
-      return {401, "UNAUTHENTICATED"};
-    case base::Code::kResourceExhausted:
-      return {429, "RESOURCE_EXHAUSTED"};
-    case base::Code::kAborted:
-      return {409, "ABORTED"};
-    case base::Code::kCancelled:
-      return {499, "CANCELLED"};
-    case base::Code::kUnimplemented:
-      return {501, "NOT_IMPLEMENTED"};
-    case base::Code::kUnavailable:
-      return {503, "TEMPORARILY_UNAVAILABLE"};
-    case base::Code::kDeadlineExceeded:
-      return {504, "DEADLINE_EXCEEDED"};
-    case base::Code::kDataLoss:
-      return {500, "DATA_LOSS"};
-    default:
-      return {};
+  for (const auto& [code, wire] : kWires) {
+    if (code == status.code()) return wire;
   }
+  return {};
 }
 
 net::HttpResponse Answer(int http, std::string_view code, const std::string& message) {

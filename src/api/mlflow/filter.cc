@@ -340,6 +340,7 @@ base::Result<std::vector<tracking::OrderBy>> ParseOrderBy(const std::vector<std:
 
 base::Result<bool> MatchesText(const Condition& condition,
                                const std::optional<std::string>& actual) {
+  constexpr std::array<std::string_view, 6> kTextOps = {"=", "!=", "LIKE", "ILIKE", "IN", "NOT IN"};
   const std::string& op = condition.op;
   if (op == "IS NULL") return !actual.has_value();
   if (op == "IS NOT NULL") return actual.has_value();
@@ -347,20 +348,15 @@ base::Result<bool> MatchesText(const Condition& condition,
     return base::InvalidArgument(
         "filter", "The value of '" + condition.key + "' must be a string in quotes.");
   }
-  const auto is_one_of = [&] {
-    return std::ranges::find(condition.texts, *actual) != condition.texts.end();
-  };
-  const std::string& text = condition.texts.front();
-  if (op != "=" && op != "!=" && op != "LIKE" && op != "ILIKE" && op != "IN" && op != "NOT IN") {
+  if (std::ranges::find(kTextOps, op) == kTextOps.end()) {
     return base::InvalidArgument("filter", "Invalid comparator '" + op + "' for '" + condition.key +
                                                "'. Expected =, !=, LIKE, ILIKE, IN or NOT IN.");
   }
   if (!actual) return condition.key == kPromptTag && op == "!=";
-  if (op == "=") return *actual == text;
-  if (op == "!=") return *actual != text;
-  if (op == "LIKE") return Like(text, *actual);
-  if (op == "ILIKE") return Like(LowerOf(text), LowerOf(*actual));
-  return is_one_of() == (op == "IN");
+  if (op == "LIKE") return Like(condition.texts.front(), *actual);
+  if (op == "ILIKE") return Like(LowerOf(condition.texts.front()), LowerOf(*actual));
+  const bool among = std::ranges::find(condition.texts, *actual) != condition.texts.end();
+  return among == (op == "=" || op == "IN");
 }
 
 base::Result<bool> MatchesNumber(const Condition& condition, double actual) {
