@@ -2,9 +2,15 @@
 // A version's walk: rooms above the one that changed something learn of it here, also after a
 // restart.
 #include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "base/status.h"
 #include "events/events.h"
+#include "storage/database.h"
 
 namespace slipway::events {
 

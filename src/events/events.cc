@@ -4,11 +4,22 @@
 #include "events/events.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
+#include "base/clock.h"
 #include "base/hash.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "storage/database.h"
 
 namespace slipway::events {
 namespace {

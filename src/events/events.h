@@ -56,7 +56,7 @@ class EventLog {
   base::Status Append(storage::Transaction& transaction, Event event);
   base::Result<std::vector<Event>> List(const EventFilter& filter) const;
   // Of the database; when that cannot be read, the last one that this process wrote. 0: none.
-  int64_t LastSequence() const;
+  [[nodiscard]] int64_t LastSequence() const;
 
   // `wake` is called (on the writer's thread, must be quick) at least once after each commit of
   // this process that wrote events. It may not call Subscribe or Unsubscribe. Returns an id for

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/status.h"
 #include "events/events.h"
 #include "events/migrations.h"
+#include "storage/database.h"
 #include "storage/databases_testing.h"
 
 namespace slipway::events {
@@ -82,6 +89,7 @@ TEST_P(EventsStore, SequenceHasNoGapsUnderManyWriters) {
   constexpr int kThreads = 8;
   constexpr int kEach = 20;
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < kEach; ++i) {

@@ -2,6 +2,10 @@
 // At the start: where the settings say that data lives.
 #include "storage/address.h"
 
+#include <cstddef>
+#include <string>
+#include <string_view>
+
 namespace slipway::storage {
 
 std::string_view SchemeOf(std::string_view address) {

@@ -7,12 +7,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <utility>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/status.h"
 #include "storage/address.h"
 #include "storage/blob_key.h"
 #include "storage/folders.h"

@@ -46,7 +46,7 @@ class BlobWriter {
 class BlobReader {
  public:
   virtual ~BlobReader() = default;
-  virtual int64_t size_bytes() const = 0;
+  [[nodiscard]] virtual int64_t size_bytes() const = 0;
   virtual base::Result<size_t> Read(std::span<char> buffer) = 0;  // 0 at the end
 };
 
@@ -63,7 +63,7 @@ class Blobs {
   virtual base::Result<std::vector<BlobInfo>> ListAll(std::string_view folder) = 0;
   virtual base::Status Remove(std::string_view key) = 0;  // a file, or a folder and all below it
   // What people see: "/data/artifacts/x", "s3://bucket/prefix/x".
-  virtual std::string UriOf(std::string_view key) const = 0;
+  [[nodiscard]] virtual std::string UriOf(std::string_view key) const = 0;
 
   base::Result<BlobDigest> Put(std::string_view key, std::string_view bytes);
   base::Result<std::string> Get(std::string_view key, int64_t most_bytes);

@@ -13,13 +13,21 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/hash.h"
+#include "base/status.h"
 #include "storage/blob_key.h"
+#include "storage/blobs.h"
 
 namespace slipway::storage {
 namespace {
@@ -62,7 +70,7 @@ class ArrowReader final : public BlobReader {
  public:
   ArrowReader(std::shared_ptr<arrow::io::InputStream> stream, int64_t size_bytes)
       : stream_(std::move(stream)), size_bytes_(size_bytes) {}
-  int64_t size_bytes() const override { return size_bytes_; }
+  [[nodiscard]] int64_t size_bytes() const override { return size_bytes_; }
   base::Result<size_t> Read(std::span<char> buffer) override {
     const auto size = stream_->Read(static_cast<int64_t>(buffer.size()), buffer.data());
     if (!size.ok()) return StatusOf(size.status(), "read artifact");
@@ -88,13 +96,15 @@ class ArrowBlobs final : public Blobs {
     return Select(folder, true);
   }
   base::Status Remove(std::string_view key) override;
-  std::string UriOf(std::string_view key) const override { return scheme_ + "://" + PathOf(key); }
+  [[nodiscard]] std::string UriOf(std::string_view key) const override {
+    return scheme_ + "://" + PathOf(key);
+  }
 
   // Uploads the spooled bytes; visible when this returns, or not at all.
   base::Status Upload(std::string_view key, std::FILE* spool);
 
  private:
-  std::string PathOf(std::string_view key) const { return JoinKey(base_, key); }
+  [[nodiscard]] std::string PathOf(std::string_view key) const { return JoinKey(base_, key); }
   base::Result<std::vector<BlobInfo>> Select(std::string_view folder, bool recursive);
   arrow::Status RemoveFolder(std::string_view folder);
   base::Status RemoveEmptyParents(std::string_view key);

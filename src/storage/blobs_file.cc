@@ -6,20 +6,28 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
+#include <span>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/ids.h"
+#include "base/status.h"
 #include "storage/address.h"
 #include "storage/blob_key.h"
+#include "storage/blobs.h"
 #include "storage/folders.h"
 
 namespace slipway::storage {
@@ -75,7 +83,7 @@ class FileReader final : public BlobReader {
  public:
   FileReader(base::FileHandle file, int64_t size_bytes)
       : file_(std::move(file)), size_bytes_(size_bytes) {}
-  int64_t size_bytes() const override { return size_bytes_; }
+  [[nodiscard]] int64_t size_bytes() const override { return size_bytes_; }
   base::Result<size_t> Read(std::span<char> buffer) override {
     while (true) {
       const ssize_t size = read(file_.fd(), buffer.data(), buffer.size());
@@ -100,7 +108,9 @@ class FileBlobs final : public Blobs {
   base::Result<std::vector<BlobInfo>> List(std::string_view folder) override;
   base::Result<std::vector<BlobInfo>> ListAll(std::string_view folder) override;
   base::Status Remove(std::string_view key) override;
-  std::string UriOf(std::string_view key) const override { return JoinKey(root_.path(), key); }
+  [[nodiscard]] std::string UriOf(std::string_view key) const override {
+    return JoinKey(root_.path(), key);
+  }
 
  private:
   friend class FileWriter;

@@ -4,13 +4,17 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/status.h"
 #include "storage/blobs.h"
 #include "storage/blobs_arrow.h"
 #include "storage/blobs_file.h"
@@ -114,6 +118,7 @@ TEST_P(BlobsStore, NothingIsVisibleBeforePublish) {
 TEST_P(BlobsStore, SameBytesFromManyWritersAreOneBlob) {
   std::vector<std::thread> writers;
   std::atomic<int> published = 0;
+  writers.reserve(8);
   for (int i = 0; i < 8; ++i) {
     writers.emplace_back([&] {
       if (blobs_->Put("a/b/c", "same").ok()) ++published;

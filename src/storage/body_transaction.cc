@@ -3,6 +3,14 @@
 #include "storage/body_transaction.h"
 
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/status.h"
+#include "storage/database.h"
 
 namespace slipway::storage {
 

@@ -25,7 +25,7 @@ class BodyTransaction final : public Transaction {
   }
 
   // The first failure of a statement; ok when there was none.
-  const base::Status& failure() const { return failure_; }
+  [[nodiscard]] const base::Status& failure() const { return failure_; }
   std::vector<std::function<void()>> TakeCallbacks() { return std::move(after_commit_); }
 
  private:

@@ -2,13 +2,15 @@
 // Starts what tests of artifacts run against.
 #include "storage/bucket_testing.h"
 
-#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include "base/files.h"
 #include "base/ids.h"
 #include "base/process.h"
+#include "base/status.h"
 #include "storage/folder_testing.h"
 
 namespace slipway::storage {
@@ -35,6 +38,7 @@ sockaddr_in Loopback(int port) {
 // Free at this moment; neither server can be given port 0.
 int FreePort() {
   const base::FileHandle socket_handle(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  CHECK(socket_handle.valid(), "no socket");
   sockaddr_in address = Loopback(0);
   socklen_t size = sizeof(address);
   auto* generic = reinterpret_cast<sockaddr*>(&address);
@@ -46,6 +50,7 @@ int FreePort() {
 
 bool Listens(int port) {
   const base::FileHandle socket_handle(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  CHECK(socket_handle.valid(), "no socket");
   sockaddr_in address = Loopback(port);
   return connect(socket_handle.fd(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
 }
@@ -80,7 +85,7 @@ class BucketServer {
   }
   ~BucketServer() { server_->Kill(5 * base::kSecond); }
 
-  std::string Uri(const std::string& prefix) const {
+  [[nodiscard]] std::string Uri(const std::string& prefix) const {
     const std::string where =
         "@bucket/" + prefix + "?scheme=http&endpoint_override=127.0.0.1%3A" + std::to_string(port_);
     return scheme_ == "s3" ? "s3://slipway:slipway-secret" + where + "&region=us-east-1"
@@ -88,7 +93,7 @@ class BucketServer {
   }
 
  private:
-  std::vector<std::string> Command() const {
+  [[nodiscard]] std::vector<std::string> Command() const {
     const std::string address = "127.0.0.1:" + std::to_string(port_);
     if (scheme_ == "s3") {
       return {FindTool("versitygw"),

@@ -30,7 +30,7 @@ class Connection {
   virtual base::Status Commit() = 0;
   virtual void Rollback() = 0;
   // False when the database ended the transaction by itself (disk full, lost connection).
-  virtual bool InTransaction() const = 0;
+  [[nodiscard]] virtual bool InTransaction() const = 0;
 };
 
 enum class ConnectionRole { kReader, kWriter };

@@ -3,13 +3,26 @@
 // Connections.
 #include "storage/database.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <variant>
+#include <vector>
 
+#include "base/config.h"
+#include "base/metrics.h"
+#include "base/status.h"
 #include "storage/address.h"
 #include "storage/connection.h"
 #include "storage/group_writer.h"
 #include "storage/migrate.h"
+#include "storage/migration.h"
 #include "storage/reader_pool.h"
 
 namespace slipway::storage {
@@ -34,7 +47,7 @@ class ConnectedDatabase final : public Database {
     return Write(
         [&](Transaction& transaction) { return ApplyMigrations(transaction, migrations); });
   }
-  std::string_view kind() const override { return kind_; }
+  [[nodiscard]] std::string_view kind() const override { return kind_; }
 
  private:
   const std::string kind_;

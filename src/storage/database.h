@@ -27,17 +27,17 @@ using SqlParams = std::vector<SqlValue>;
 class Row {
  public:
   explicit Row(std::vector<SqlValue> values) : values_(std::move(values)) {}
-  bool IsNull(size_t column) const {
+  [[nodiscard]] bool IsNull(size_t column) const {
     return std::holds_alternative<std::monostate>(values_.at(column));
   }
   // NULL reads as 0, 0.0 and "". A number column read as text (or the like) CHECKs.
-  int64_t Int(size_t column) const;
-  double Double(size_t column) const;  // integers too
-  const std::string& Text(size_t column) const;
-  std::optional<int64_t> MaybeInt(size_t column) const;
-  std::optional<double> MaybeDouble(size_t column) const;
-  std::optional<std::string> MaybeText(size_t column) const;
-  size_t size() const { return values_.size(); }
+  [[nodiscard]] int64_t Int(size_t column) const;
+  [[nodiscard]] double Double(size_t column) const;  // integers too
+  [[nodiscard]] const std::string& Text(size_t column) const;
+  [[nodiscard]] std::optional<int64_t> MaybeInt(size_t column) const;
+  [[nodiscard]] std::optional<double> MaybeDouble(size_t column) const;
+  [[nodiscard]] std::optional<std::string> MaybeText(size_t column) const;
+  [[nodiscard]] size_t size() const { return values_.size(); }
 
  private:
   std::vector<SqlValue> values_;
@@ -80,7 +80,7 @@ class Database {
   // `schema_migrations`, all or nothing. kFailedPrecondition: "migration_changed" (names the file),
   // "newer_schema" (a newer version wrote the database).
   virtual base::Status Migrate(std::span<const Migration> migrations) = 0;
-  virtual std::string_view kind() const = 0;  // "sqlite" | "postgresql"
+  [[nodiscard]] virtual std::string_view kind() const = 0;  // "sqlite" | "postgresql"
 
   // One-statement read.
   base::Result<Rows> Query(std::string_view sql, const SqlParams& params = {});

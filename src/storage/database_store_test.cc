@@ -4,15 +4,22 @@
 
 #include <atomic>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <future>
 #include <limits>
+#include <optional>
 #include <string>
 #include <thread>
+#include <variant>
 #include <vector>
 
+#include "base/metrics.h"
+#include "base/status.h"
 #include "storage/database.h"
 #include "storage/databases_testing.h"
+#include "storage/folder_testing.h"
 
 namespace slipway::storage {
 namespace {

@@ -7,15 +7,24 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/ids.h"
+#include "base/metrics.h"
 #include "base/process.h"
+#include "base/status.h"
+#include "storage/database.h"
 
 namespace slipway::storage {
 namespace {
@@ -79,7 +88,7 @@ class PostgresqlServer {
   }
   ~PostgresqlServer() { server_->Kill(10 * base::kSecond); }
 
-  std::string Url(const std::string& database) const {
+  [[nodiscard]] std::string Url(const std::string& database) const {
     return "postgresql:///" + database + "?user=slipway&host=" + folder_.path();
   }
 
@@ -92,7 +101,7 @@ class PostgresqlServer {
   }
 
  private:
-  std::string Log(const std::string& name) const {
+  [[nodiscard]] std::string Log(const std::string& name) const {
     auto text = base::ReadFile(folder_ / name, 1 << 20);
     return text.ok() ? *text : text.status().ToString();
   }

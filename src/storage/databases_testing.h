@@ -31,7 +31,7 @@ class TestDatabase {
   Database* operator->() { return database_.get(); }
   base::Metrics& metrics() { return metrics_; }
   // The file of SQLite, the URL of PostgreSQL.
-  const std::string& address() const { return address_; }
+  [[nodiscard]] const std::string& address() const { return address_; }
   // Closes it and opens it again, as a restart does.
   void Reopen();
   // A further, independent one over the same data (another replica).

@@ -4,8 +4,19 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <span>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
+
+#include "base/status.h"
+#include "storage/log_folder.h"
 
 namespace slipway::storage {
 
@@ -125,6 +136,7 @@ void FaultyDisk::SetBytes(const std::string& name, const std::string& bytes) {
 std::vector<std::string> FaultyDisk::names() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> names;
+  names.reserve(files_.size());
   for (const auto& [name, content] : files_) names.push_back(name);
   return names;
 }

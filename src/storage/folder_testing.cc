@@ -2,8 +2,11 @@
 // Where tests keep their files.
 #include "storage/folder_testing.h"
 
+#include <stdlib.h>
+
 #include <cstdlib>
 #include <filesystem>
+#include <system_error>
 
 #include "base/status.h"
 

@@ -8,8 +8,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <string>
-#include <utility>
+#include <string_view>
+
+#include "base/files.h"
+#include "base/status.h"
 
 namespace slipway::storage {
 namespace {

@@ -4,11 +4,25 @@
 
 #include <algorithm>
 #include <array>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
+#include "base/status.h"
 #include "storage/body_transaction.h"
+#include "storage/connection.h"
+#include "storage/database.h"
 
 namespace slipway::storage {
 namespace {

@@ -26,8 +26,9 @@ class LogFile {
   virtual base::Status Sync() = 0;
   virtual base::Status Truncate(int64_t size_bytes) = 0;
   // Fills the buffer, or less at the end of the file.
-  virtual base::Result<size_t> ReadAt(int64_t offset, std::span<char> buffer) const = 0;
-  virtual base::Result<int64_t> SizeBytes() const = 0;
+  [[nodiscard]] virtual base::Result<size_t> ReadAt(int64_t offset,
+                                                    std::span<char> buffer) const = 0;
+  [[nodiscard]] virtual base::Result<int64_t> SizeBytes() const = 0;
 };
 
 enum class LogFileMode { kExisting, kCreateEmpty };
@@ -37,7 +38,7 @@ class LogFolder {
   virtual ~LogFolder() = default;
   virtual base::Result<std::unique_ptr<LogFile>> Open(const std::string& name,
                                                       LogFileMode mode) = 0;
-  virtual base::Result<std::vector<std::string>> List() const = 0;  // unordered
+  [[nodiscard]] virtual base::Result<std::vector<std::string>> List() const = 0;  // unordered
   virtual base::Status Remove(const std::string& name) = 0;
   virtual base::Status Sync() = 0;  // makes new and removed names durable
 };

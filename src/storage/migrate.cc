@@ -4,13 +4,21 @@
 #include "storage/migrate.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <map>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/status.h"
+#include "storage/database.h"
+#include "storage/migration.h"
 
 namespace slipway::storage {
 namespace {

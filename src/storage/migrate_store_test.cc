@@ -2,10 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/status.h"
+#include "storage/database.h"
 #include "storage/databases_testing.h"
-#include "storage/migrate.h"
+#include "storage/migration.h"
 
 namespace slipway::storage {
 namespace {

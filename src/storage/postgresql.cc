@@ -4,12 +4,20 @@
 
 #include <array>
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include "base/metrics.h"
+#include "base/status.h"
 #include "storage/connection.h"
+#include "storage/database.h"
 
 namespace slipway::storage {
 namespace {
@@ -143,7 +151,7 @@ class PostgresqlConnection final : public Connection {
     // A lost connection has rolled back by itself; Begin connects again.
     if (InTransaction()) (void)Command("ROLLBACK");
   }
-  bool InTransaction() const override {
+  [[nodiscard]] bool InTransaction() const override {
     const PGTransactionStatusType status = PQtransactionStatus(connection_.get());
     return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
   }
@@ -152,7 +160,7 @@ class PostgresqlConnection final : public Connection {
   base::Status Command(std::string_view sql);  // may be several
   base::Result<ResultHandle> Run(std::string_view sql, const SqlParams& params);
   base::Status Check(const PGresult* result, std::string_view sql) const;
-  bool Lost() const { return PQstatus(connection_.get()) != CONNECTION_OK; }
+  [[nodiscard]] bool Lost() const { return PQstatus(connection_.get()) != CONNECTION_OK; }
 
   const std::string url_;
   const ConnectionRole role_;

@@ -2,8 +2,12 @@
 // What PostgreSQL's Database does when its connections are lost.
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <string>
 
+#include "base/metrics.h"
+#include "base/status.h"
+#include "storage/database.h"
 #include "storage/databases_testing.h"
 
 namespace slipway::storage {

@@ -2,11 +2,21 @@
 // Every read of metadata: a snapshot of committed data, while the writer goes on.
 #include "storage/reader_pool.h"
 
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
+#include "base/metrics.h"
+#include "base/status.h"
 #include "storage/body_transaction.h"
+#include "storage/connection.h"
+#include "storage/database.h"
 
 namespace slipway::storage {
 

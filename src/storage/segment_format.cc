@@ -4,8 +4,15 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "base/hash.h"
+#include "base/status.h"
+#include "storage/segments.h"
 
 namespace slipway::storage {
 namespace {

@@ -42,8 +42,8 @@ class SegmentReader {
   // Moves to the next record. nullopt at the limit, or when what stands at `offset()` is no whole
   // record (then `damaged()`). The view is good until the next call.
   base::Result<std::optional<std::string_view>> Next();
-  int64_t offset() const { return offset_; }  // where the next record would begin
-  bool damaged() const { return damaged_; }
+  [[nodiscard]] int64_t offset() const { return offset_; }  // where the next record would begin
+  [[nodiscard]] bool damaged() const { return damaged_; }
 
  private:
   // The bytes [offset, offset + size), or fewer at the limit.

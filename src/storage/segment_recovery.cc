@@ -3,6 +3,9 @@
 #include "storage/segment_recovery.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -11,6 +14,10 @@
 #include "base/hash.h"
 #include "base/ids.h"
 #include "base/log.h"
+#include "base/status.h"
+#include "storage/log_folder.h"
+#include "storage/segment_format.h"
+#include "storage/segments.h"
 
 namespace slipway::storage {
 namespace {

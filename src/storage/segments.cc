@@ -5,11 +5,19 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
+#include "base/status.h"
 #include "storage/log_folder.h"
 #include "storage/segment_format.h"
 #include "storage/segment_recovery.h"

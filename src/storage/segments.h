@@ -61,9 +61,10 @@ class Segments {
       RecordPosition from,
       const std::function<bool(RecordPosition, std::string_view)>& visit) const = 0;
   // kNotFound when no record can be there.
-  virtual base::Result<std::string> ReadAt(RecordPosition position) const = 0;
-  virtual RecordPosition End() const = 0;   // behind the last record that a Scan sees
-  virtual int64_t RecordCount() const = 0;  // since the folder was made, cut-off tails not counted
+  [[nodiscard]] virtual base::Result<std::string> ReadAt(RecordPosition position) const = 0;
+  [[nodiscard]] virtual RecordPosition End() const = 0;  // behind the last record that a Scan sees
+  [[nodiscard]] virtual int64_t RecordCount()
+      const = 0;  // since the folder was made, cut-off tails not counted
 };
 
 }  // namespace slipway::storage

@@ -2,10 +2,14 @@
 // kill -9 at random moments of a process that appends: every acknowledged record is there, and
 // nothing half-done.
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <random>
@@ -14,6 +18,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/metrics.h"
 #include "storage/folder_testing.h"
 #include "storage/segments.h"
 
@@ -51,6 +56,7 @@ SegmentSettings Settings(Durability durability) {
   auto log = Segments::Open(folder, Settings(durability), "crash", metrics);
   if (!log.ok()) _exit(2);
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int32_t t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int32_t i = 0; i < kMostRecords; ++i) {

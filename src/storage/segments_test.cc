@@ -3,15 +3,23 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <future>
+#include <memory>
+#include <mutex>
 #include <random>
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "base/metrics.h"
+#include "base/status.h"
 #include "storage/faulty_log_folder_testing.h"
 #include "storage/folder_testing.h"
+#include "storage/log_folder.h"
 #include "storage/segment_format.h"
 
 namespace slipway::storage {
@@ -302,6 +310,7 @@ TEST_F(SegmentsTest, PowerLossTakesNothingThatWasAcknowledged) {
     auto log = Open();
     std::mutex mutex;
     std::vector<std::thread> threads;
+    threads.reserve(4);
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([&, t] {
         for (int i = 0; i < 20; ++i) {

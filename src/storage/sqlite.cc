@@ -1,20 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // The embedded Database: SQLite in WAL mode, synchronous=FULL. The only file that includes
 // sqlite3.h.
-#include <fcntl.h>
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "base/files.h"
+#include "base/metrics.h"
+#include "base/status.h"
 #include "storage/address.h"
 #include "storage/connection.h"
+#include "storage/database.h"
 
 namespace slipway::storage {
 namespace {
@@ -117,7 +125,9 @@ class SqliteConnection final : public Connection {
     // Nothing to roll back when SQLite did it already; any other failure shows at the next Begin.
     if (InTransaction()) (void)Command("ROLLBACK");
   }
-  bool InTransaction() const override { return sqlite3_get_autocommit(database_.get()) == 0; }
+  [[nodiscard]] bool InTransaction() const override {
+    return sqlite3_get_autocommit(database_.get()) == 0;
+  }
 
  private:
   explicit SqliteConnection(ConnectionRole role) : role_(role) {}

@@ -2,7 +2,10 @@
 // What SQLite's Database does when the disk fails or the process is killed. A VFS between SQLite
 // and the files plays the bad disk.
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
 #include <sqlite3.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,13 +13,16 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
-#include <new>
+#include <memory>
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/files.h"
+#include "base/metrics.h"
+#include "base/status.h"
 #include "storage/database.h"
 #include "storage/folder_testing.h"
 
@@ -197,6 +203,7 @@ constexpr int kThreads = 3;
   auto database = OpenSqlite(path, {}, metrics);
   if (!database.ok()) _exit(2);
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int64_t t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int64_t id = first + t; id < first + 1'000'000; id += kThreads) {
