@@ -190,7 +190,7 @@ export const kAnalyses = {
 
 const contest = (day, kind, candidate, production, [difference, lower, upper], summary, rivals, winner = null) => ({
   time: iso(kStart + day * kDay),
-  sequence: 0,
+  sequence: 1000 + day,
   model: "flights",
   kind,
   trigger: "prediction_psi",

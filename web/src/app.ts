@@ -42,7 +42,7 @@ const choice = () => store.choice;
 const section = (view: () => Node, uses: () => unknown[]): Section => ({ uses, view, last: [], drawn: undefined });
 
 const sections: Record<string, Section> = {
-  header: section(() => header(store, theme), () => [store.info, store.connection, theme]),
+  header: section(() => header(store, theme, !fresh()), () => [store.info, store.connection, theme, fresh()]),
   traffic: section(() => traffic(store), () => [store.endpoints, store.rollouts, [...store.rates.values()].at(-1), minute()]),
   quality: section(() => quality(store, chartWidth), () => [store.windows, store.plans, store.alerts, store.endpoints.data === undefined, store.endpoint?.name, choice().endpoint, chartWidth, minute()]),
   drift: section(() => drift(store), () => [store.windows, store.drift, store.endpoint?.name, choice()]),
@@ -52,6 +52,11 @@ const sections: Record<string, Section> = {
   pipelines: section(() => pipelines(store), () => [store.runs, minute()]),
   events: section(() => events(store), () => [store.events, choice()]),
 };
+
+// Nothing is registered and nothing is served: what is worth showing is how to begin.
+function fresh(): boolean {
+  return store.models.data?.models.length === 0 && (store.endpoints.data?.endpoints.length ?? 0) === 0;
+}
 
 function openVersions(): unknown[] {
   return [...store.choice.openVersions].map((name) => {
@@ -71,19 +76,23 @@ function drawn(name: string): Node | undefined {
   return one.drawn;
 }
 
+function drawnList(name: string): Node[] {
+  const node = drawn(name);
+  return node ? [node] : [];
+}
+
 function draw(): void {
   if (!app) return;
-  const fresh = store.models.data?.models.length === 0 && (store.endpoints.data?.endpoints.length ?? 0) === 0;
   const part = (name: string) => drawn(name) ?? null;
   patch(app, [
-    h("div", { key: "top" }, part("header")),
+    ...drawnList("header"),
     h(
       "main",
       { id: "main", key: "main", tabindex: -1 },
       h("h1", { class: "visually-hidden" }, "Slipway"),
       lostBanner(store),
-      fresh
-        ? h("div", { class: "grid", key: "fresh" }, card("welcome", "Welcome aboard", null, noModel()), part("events"))
+      fresh()
+        ? h("div", { class: "grid fresh", key: "fresh" }, card("welcome", "Welcome aboard", null, noModel()), part("events"))
         : h(
             "div",
             { class: "grid", key: "grid" },

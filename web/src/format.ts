@@ -131,12 +131,13 @@ export function ago(time: TimeLike, now: number): string {
   return seconds < 30 * 86_400 ? `${Math.floor(seconds / 86_400)} d ago` : day(time, true);
 }
 
-/** Enough digits to tell two values apart, no more than are worth reading. */
+/** So many significant digits, without zeros at the end. */
 export function significant(value: Maybe, digits = 3): string {
   if (!isNumber(value)) return kNone;
   if (value === 0) return "0";
   const places = Math.max(0, Math.min(6, digits - 1 - Math.floor(Math.log10(Math.abs(value)))));
-  return fixed(value, places);
+  const text = fixed(value, places);
+  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }
 
 export function psi(value: Maybe): string {
@@ -151,6 +152,19 @@ export function words(name: string): string {
     .replace(/\b(auc|psi|onnx|git|id|sha)\b/gi, (word) => word.toUpperCase())
     .replace(/\bGIT\b/g, "git");
   return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** A long name keeps both its ends: they are what tells it from its neighbours. */
+export function middle(name: string, most: number): string {
+  if (name.length <= most) return name;
+  const head = Math.ceil((most - 1) * 0.45);
+  return `${name.slice(0, head)}\u2026${name.slice(name.length - (most - 1 - head))}`;
+}
+
+/** The same inside a sentence: "prediction PSI", "AUC drop". */
+export function phrase(name: string): string {
+  const text = words(name);
+  return /^[A-Z][a-z]/.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text;
 }
 
 export function plural(n: number, one: string, many = `${one}s`): string {

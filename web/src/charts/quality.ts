@@ -36,7 +36,7 @@ export function qualityChart(width: number, windows: readonly Window[], spans: r
     const right = x(parseTime(window.end) ?? to);
     return { window, left, right, x: (left + right) / 2 };
   });
-  const aucTop = kMarks + 8;
+  const aucTop = kMarks + 24;
   const accuracyTop = aucTop + panels.auc + 30;
   const coverageTop = accuracyTop + panels.accuracy + 30;
   const stripTop = coverageTop + panels.coverage + 14;
@@ -46,7 +46,7 @@ export function qualityChart(width: number, windows: readonly Window[], spans: r
     "svg",
     { class: "chart", width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": summary(windows), "data-rove": "" },
     timeAxis(x, bottom, aucTop),
-    promotionLines(marks, x, aucTop, stripTop),
+    promotionLines(marks, x, kMarks + 8, stripTop),
     panel("AUC", points, (window) => window.quality?.auc, [aucTop, panels.auc], width, "auc", 0.06, 4),
     panel("Accuracy", points, (window) => window.quality?.accuracy, [accuracyTop, panels.accuracy], width, "accuracy", 0.06, 2),
     coveragePanel(points, coverageTop, panels.coverage, width),
@@ -199,7 +199,7 @@ function alarmMarks(marks: readonly Mark[], x: Scale): Node {
     promotions.map((mark, i) => labelled[i] && h("text", { x: x(mark.time), y: 11, "text-anchor": "middle", class: "promotion-name", "data-tip": mark.tip }, mark.label)),
     inside(marks, x, "alarm").map((mark) => {
       const at = x(mark.time);
-      return h("path", { class: "alarm", d: `M${at - 5},${kMarks + 3}L${at + 5},${kMarks + 3}L${at},${kMarks - 6}Z`, "data-tip": mark.tip });
+      return h("path", { class: "alarm", d: `M${at - 5},${kMarks - 5}L${at + 5},${kMarks - 5}L${at},${kMarks + 4}Z`, "data-tip": mark.tip });
     }),
   );
 }
@@ -211,7 +211,7 @@ function hoverColumns(points: readonly Point[], top: number, bottom: number, spa
       y: top,
       width: Math.max(1, point.right - point.left),
       height: bottom - top,
-      class: "column",
+      class: "hover",
       role: "img",
       tabindex: i === points.length - 1 ? 0 : -1,
       "data-row": 0,

@@ -3,7 +3,7 @@
 import type { Drift, FeatureDrift, Window } from "../api.ts";
 import { distributions } from "../charts/small.ts";
 import { h, type Child, type Node } from "../dom.ts";
-import { count, day, finePercent, fixed, hour, parseTime, plural, psi, span, words } from "../format.ts";
+import { count, day, finePercent, fixed, hour, middle, parseTime, plural, psi, span, words } from "../format.ts";
 import { heatClass, kHeatLimits, thinned } from "../scale.ts";
 import type { Store } from "../store.ts";
 import { badge, card, empty, fault, skeleton, when } from "./parts.ts";
@@ -11,6 +11,7 @@ import { badge, card, empty, fault, skeleton, when } from "./parts.ts";
 const kPrediction = "";
 const kMostBins = 14;
 const kThreshold = 0.2;
+const kMostLabel = 24; // characters
 
 export function drift(store: Store): Node {
   return card(
@@ -45,7 +46,7 @@ function heatLegend(): Node {
     "div",
     { class: "heat-legend", role: "img", "aria-label": "Colours of PSI: calm up to 0.2, the threshold; then 0.5, 1, 2 and above" },
     h("span", { class: "muted" }, "PSI"),
-    limits.map((limit, i) => h("span", { class: `heat-step heat-${i}${limit === String(kThreshold) ? " threshold" : ""}`, key: limit }, h("span", {}, limit))),
+    limits.map((limit, i) => h("span", { class: `heat-step${limit === String(kThreshold) ? " threshold" : ""}`, key: limit }, h("span", { class: `heat-swatch heat-${i}` }), limit)),
   );
 }
 
@@ -79,13 +80,14 @@ export function featureOrder(windows: readonly Window[]): string[] {
 function heatMap(store: Store, windows: readonly Window[], selected: Selection): Node {
   const rows = [kPrediction, ...featureOrder(windows)];
   const daily = windows.every((window) => (parseTime(window.end) ?? 0) - (parseTime(window.start) ?? 0) >= 86_400_000);
+  const longest = Math.min(kMostLabel, Math.max(10, ...rows.map((name) => name.length)));
   const labelled = thinned(windows.map((_, i) => i * 24), 62);
   return h(
     "div",
     { class: "scroll heat-scroll" },
     h(
       "table",
-      { class: "heat", role: "grid", "aria-label": "PSI by feature and window; arrow keys move, Enter shows the distributions", "data-rove": "" },
+      { class: "heat", role: "grid", "aria-label": "PSI by feature and window; arrow keys move, Enter shows the distributions", "data-rove": "", style: `--label:${Math.round(longest * 7.1 + 12)}px` },
       h(
         "thead",
         {},
@@ -113,7 +115,7 @@ function heatRow(store: Store, windows: readonly Window[], feature: string, row:
   return h(
     "tr",
     { key: `f:${feature}`, class: feature === kPrediction ? "prediction" : "" },
-    h("th", { scope: "row", title }, h("span", {}, title)),
+    h("th", { scope: "row", title }, h("span", {}, middle(title, kMostLabel))),
     windows.map((window, col) => {
       const value = feature === kPrediction ? window.prediction_psi : window.psi?.[feature];
       const here = window.start === selected.window?.start && feature === selected.feature;
@@ -147,7 +149,7 @@ function detail(store: Store, selected: Selection): Node {
     { class: "drift-detail", role: "region", "aria-live": "polite", "aria-label": "Distributions of the chosen cell" },
     h("h3", { title }, title, feature && badge(verdictOf(feature).text, verdictOf(feature).tone)),
     h("p", { class: "muted" }, span(shown?.start, shown?.end), shown?.closed === false ? ", open" : ""),
-    feature && report ? [figures(feature), h("p", { class: "baseline-note" }, h("span", { class: "key baseline" }), baselineText(report), h("span", { class: "key current" }), `now: ${plural(feature.n, "row")}`), distributions(feature.bins, kMostBins), feature.bins.length > kMostBins && h("p", { class: "muted" }, `The ${kMostBins} largest of ${feature.bins.length} bins.`)] : pending(store, Boolean(report && matches)),
+    feature && report ? [figures(feature), h("p", { class: "baseline-note" }, h("span", {}, h("span", { class: "key baseline" }), baselineText(report)), h("span", {}, h("span", { class: "key current" }), `now: ${plural(feature.n, "row")}`)), distributions(feature.bins, kMostBins), feature.bins.length > kMostBins && h("p", { class: "muted" }, `The ${kMostBins} largest of ${feature.bins.length} bins.`)] : pending(store, Boolean(report && matches)),
   );
 }
 

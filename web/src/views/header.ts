@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The top of the page: whose it is, what time it is there, whether it hears the server; and the figures that matter at a glance.
 import { h, type Child, type Node } from "../dom.ts";
-import { count, day, finePercent, fixed, hour, isNumber, kNone, millis, moment, plural, psi, signed, span } from "../format.ts";
+import { count, day, finePercent, fixed, hour, isNumber, kNone, millis, moment, plural, psi, signed } from "../format.ts";
 import type { Connection, Store } from "../store.ts";
 import { stageWord } from "../story.ts";
 
@@ -23,19 +23,19 @@ const kSections: [string, string][] = [
   ["events", "Events"],
 ];
 
-export function header(store: Store, theme: string): Node {
+export function header(store: Store, theme: string, sections: boolean): Node {
   const info = store.info.data;
   const connection = kConnections[store.connection];
   const driven = info?.clock.mode === "driven";
   return h(
     "header",
-    { class: "top" },
+    { class: "top", key: "top" },
     h("a", { class: "skip", href: "#main" }, "Skip to content"),
     h(
       "div",
       { class: "top-inner" },
       h("a", { class: "brand", href: "/", "aria-label": "Slipway, home" }, h("img", { src: "/ui/icon.svg", alt: "", width: 26, height: 26 }), h("span", {}, "Slipway"), info && h("span", { class: "release" }, info.version)),
-      h("nav", { "aria-label": "Sections" }, kSections.map(([id, text]) => h("a", { href: `#${id}`, key: id }, text))),
+      sections && h("nav", { "aria-label": "Sections" }, kSections.map(([id, text]) => h("a", { href: `#${id}`, key: id }, text))),
       h(
         "div",
         { class: "top-state" },
@@ -129,7 +129,7 @@ function auc(store: Store): Figure {
   const value = last?.quality?.auc?.value;
   const change = isNumber(value) && before?.quality?.auc ? value - before.quality.auc.value : null;
   const tone = isNumber(change) && change <= -0.03 ? "bad" : "";
-  const note = last ? `${isNumber(change) ? `${signed(change, 3)} \u00b7 ` : ""}${span(last.start, last.end)}` : "no labels yet";
+  const note = last ? `${isNumber(change) ? `${signed(change, 3)} \u00b7 ` : ""}${last.closed ? "from" : "open, from"} ${day(last.start)}` : "no labels yet";
   return { label: "AUC, newest window", value: fixed(value, 3), note, href: "#quality", tone };
 }
 

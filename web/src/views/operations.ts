@@ -2,12 +2,12 @@
 // Alerts, the runs of pipelines, and the timeline of everything that happened.
 import type { Alert, Run, SlipwayEvent } from "../api.ts";
 import { h, type Child, type Node } from "../dom.ts";
-import { count, day, duration, hour, kNone, moment, parseTime, plural, significant, words } from "../format.ts";
+import { count, day, duration, hour, kNone, moment, parseTime, phrase, plural, significant, words } from "../format.ts";
 import type { Store } from "../store.ts";
 import { describe, groupOf, kGroups, orderedAlerts, type Tone } from "../story.ts";
 import { badge, card, command, dot, empty, timeOf, when } from "./parts.ts";
 
-const kMostResolved = 6;
+const kMostResolved = 3;
 
 export function alerts(store: Store): Node {
   const all = orderedAlerts(store.alerts.data?.alerts ?? []);
@@ -40,10 +40,14 @@ function alertView(store: Store, alert: Alert): Node {
       badge(firing ? "Firing" : "Resolved", firing ? "bad" : "good"),
       h("span", { class: "strong" }, words(alert.rule)),
       h("span", { class: "muted" }, `${alert.endpoint} v${alert.version}`),
-      h("span", { class: "alert-value", title: "value and threshold of the newest judged window" }, h("span", { class: firing ? "strong bad-text" : "strong" }, significant(alert.value)), h("span", { class: "muted" }, ` of ${significant(alert.threshold)}`)),
     ),
     h("p", {}, alert.summary),
-    h("p", { class: "muted" }, firing ? "since " : "fired ", timeOf(alert.since, store.now), alert.resolved ? [", resolved ", timeOf(alert.resolved, store.now)] : ""),
+    h(
+      "p",
+      { class: "muted alert-foot" },
+      h("span", {}, firing ? "since " : "fired ", timeOf(alert.since, store.now), alert.resolved ? [", resolved ", timeOf(alert.resolved, store.now)] : ""),
+      h("span", { class: "nowrap", title: "value and threshold of the newest judged window" }, h("span", { class: firing ? "strong bad-text" : "strong" }, significant(alert.value)), ` of ${significant(alert.threshold)}`),
+    ),
   );
 }
 
@@ -58,13 +62,13 @@ export function pipelines(store: Store): Node {
     when(store.runs, 4, () =>
       runs.length === 0
         ? empty("No pipeline has run", h("p", {}, "Alerts and schedules start the pipelines of the settings; by hand:"), command("slipway pipelines run NAME"))
-        : h("ul", { class: "runs" }, runs.map((run) => runView(store, run))),
+        : h("ul", { class: "runs", tabindex: 0, "aria-label": "Runs, newest first" }, runs.map((run) => runView(store, run))),
     ),
   );
 }
 
 function runView(store: Store, run: Run): Node {
-  const why = [run.trigger["rule"], run.trigger["kind"] ?? "manual"].filter(Boolean).map((part) => words(String(part)).toLowerCase()).reverse().join(": ");
+  const why = [run.trigger["rule"], run.trigger["kind"] ?? "manual"].filter(Boolean).map((part) => phrase(String(part))).reverse().join(": ");
   return h(
     "li",
     { key: run.id },
@@ -75,11 +79,9 @@ function runView(store: Store, run: Run): Node {
         "summary",
         {},
         badge(words(run.state), kRunTones[run.state] ?? "plain"),
-        h("span", { class: "strong run-name", title: run.pipeline }, run.pipeline),
-        h("span", { class: "muted" }, why),
+        h("span", { class: "run-name" }, h("span", { class: "strong", title: run.pipeline }, run.pipeline), h("span", { class: "muted" }, why)),
         h("span", { class: "run-steps", "aria-hidden": "true" }, run.steps.map((step) => h("span", { key: step.name, class: `pip ${kRunTones[step.state] ?? "plain"}${step.state === "running" ? " moving" : ""}`, "data-tip": `${step.name}\n${words(step.state)}` }))),
-        h("span", { class: "run-took" }, took(run.started, run.ended, store.now)),
-        h("span", { class: "run-time" }, timeOf(run.started ?? run.created ?? "", store.now)),
+        h("span", { class: "run-took" }, h("span", {}, took(run.started, run.ended, store.now)), timeOf(run.started ?? run.created ?? "", store.now)),
       ),
       run.message && h("p", { class: run.state === "failed" ? "bad-text" : "muted" }, run.message),
       h(

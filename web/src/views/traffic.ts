@@ -88,13 +88,13 @@ function armsTable(endpoint: Endpoint): Node {
           return h(
             "tr",
             { key: share.name },
-            h("th", { scope: "row" }, h("span", { class: `swatch ${armClass(share.name)}`, "aria-hidden": "true" }), h("span", {}, share.name), h("span", { class: "version-tag" }, `v${share.version}`)),
-            h("td", { class: "number strong share-cell" }, share.shadow ? "copy" : finePercent(share.weight)),
-            h("td", { class: "number" }, count(arm?.requests)),
-            h("td", { class: `number${failed ? " bad-text" : ""}` }, count(arm?.errors), failed && h("span", { class: "muted" }, ` (${finePercent(arm.errors / Math.max(1, arm.requests))})`)),
-            h("td", { class: "number" }, millis(arm?.latency_ms.p50)),
-            h("td", { class: "number" }, millis(arm?.latency_ms.p95)),
-            h("td", { class: "number" }, millis(arm?.latency_ms.p99)),
+            h("th", { scope: "row" }, h("span", { class: `swatch ${armClass(share.name)}`, "aria-hidden": "true" }), h("span", {}, share.name), " ", h("span", { class: "version-tag" }, `v${share.version}`)),
+            h("td", { class: "number strong", "data-label": "Share" }, share.shadow ? "copy" : finePercent(share.weight)),
+            h("td", { class: "number", "data-label": "Requests" }, count(arm?.requests)),
+            h("td", { class: `number${failed ? " bad-text" : ""}`, "data-label": "Errors" }, count(arm?.errors), failed && h("span", { class: "muted" }, ` (${finePercent(arm.errors / Math.max(1, arm.requests))})`)),
+            h("td", { class: "number", "data-label": "P50" }, millis(arm?.latency_ms.p50)),
+            h("td", { class: "number", "data-label": "P95" }, millis(arm?.latency_ms.p95)),
+            h("td", { class: "number", "data-label": "P99" }, millis(arm?.latency_ms.p99)),
           );
         }),
       ),
@@ -228,9 +228,9 @@ function analysisRow(metric: MetricAnalysis): Node {
     "tr",
     { key: metric.name, "data-tip": metric.why ? `${words(metric.name)}\n${metric.why}` : null },
     h("th", { scope: "row" }, words(metric.name), reading.note && h("span", { class: "under" }, reading.note)),
-    h("td", { class: "number" }, side(metric.stable)),
-    h("td", { class: "number" }, side(metric.candidate)),
+    h("td", { class: "number", "data-label": "Stable" }, side(metric.stable)),
+    h("td", { class: "number", "data-label": "Candidate" }, side(metric.candidate)),
     h("td", { class: "difference" }, h("div", { class: "difference-row" }, picture, h("span", {}, h("span", { class: "strong" }, known ? reading.difference(metric.difference ?? 0) : ""), h("span", { class: "under" }, range), h("span", { class: "under" }, allowed)))),
-    h("td", {}, badge(verdict.text, verdict.tone)),
+    h("td", { class: "verdict" }, badge(verdict.text, verdict.tone)),
   );
 }
