@@ -33,7 +33,8 @@ using Ready = std::function<bool()>;
 void Register(net::Router& router, serving::Predictor& predictor, const OipSettings& settings,
               Ready ready);
 
-// The gRPC service, for net::GrpcServer::Add. `predictor` must outlive the server.
+// The gRPC service, for net::GrpcServer::Add. `predictor` must outlive the server. The caller
+// includes <grpcpp/impl/service_type.h>, so that the pointer can be deleted.
 std::unique_ptr<grpc::Service> MakeGrpcService(serving::Predictor& predictor, Ready ready);
 
 }  // namespace slipway::api::oip
