@@ -25,16 +25,20 @@
 
 namespace slipway::pipelines {
 
+inline constexpr int64_t kMaxRunningSteps = 64;  // what the setting may be at most
+
 struct PipelineSettings {
   base::Json pipelines;                // see spec.h
   int64_t max_running_steps = 2;       // of all pipelines together
   int64_t log_limit_bytes = 64 << 20;  // a step's log
+  int64_t keep_runs = 200;             // of each pipeline: older ones lose their logs and files
 };
 void Describe(base::Schema& schema, PipelineSettings& settings);
 
 // What steps are told of the server.
 struct PipelineSurroundings {
-  // SLIPWAY_URL and MLFLOW_TRACKING_URI; asked when a step starts, because the port may be known only after the start.
+  // SLIPWAY_URL and MLFLOW_TRACKING_URI; asked when a step starts, because the port may be known
+  // only after the start.
   std::function<std::string()> server_url;
   std::string data_folder;  // logs and scratch folders go below <data_folder>/pipelines
 };
@@ -79,8 +83,8 @@ struct TriggerRequest {
 // Thread-safe.
 class Pipelines {
  public:
-  // `clock` is the product's (schedules, cooldown, records); `real_clock` times what processes do
-  // (timeouts, backoff), also while the product's clock stands still. The executor, too, is owned.
+  // `clock` is the product's (schedules, debounce, cooldown, records); `real_clock` times the
+  // backoff between attempts, also while the product's clock stands still. The executor is owned.
   Pipelines(storage::Database& database, events::EventLog& events, base::Clock& clock,
             base::Clock& real_clock, base::Metrics& metrics, std::unique_ptr<Executor> executor,
             PipelineSettings settings, PipelineSurroundings surroundings);
