@@ -37,9 +37,9 @@ struct Alert {
 base::Json ToJson(const Alert& alert);
 
 struct AlertFilter {
-  std::string state;     // empty: any
-  std::string endpoint;  // empty: any
-  int64_t limit = 100;   // <= 1000
+  std::string state = {};     // empty: any
+  std::string endpoint = {};  // empty: any
+  int64_t limit = 100;        // <= 1000
 };
 
 // What one rule says of one window.

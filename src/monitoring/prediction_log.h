@@ -69,14 +69,14 @@ enum class StatusFilter { kAll, kOk, kFailed };
 inline constexpr int64_t kMaxPredictionsInPage = 1000;
 
 struct PredictionFilter {
-  std::string endpoint;  // empty: any
-  std::optional<int64_t> version;
-  std::string arm;                    // empty: any
-  std::optional<base::Micros> since;  // record time >= since
-  std::optional<base::Micros> until;  // record time < until
+  std::string endpoint = {};  // empty: any
+  std::optional<int64_t> version = {};
+  std::string arm = {};                    // empty: any
+  std::optional<base::Micros> since = {};  // record time >= since
+  std::optional<base::Micros> until = {};  // record time < until
   StatusFilter status = StatusFilter::kAll;
-  int64_t limit = 100;     // rows, at most kMaxPredictionsInPage
-  std::string page_token;  // of the page before; empty: the newest
+  int64_t limit = 100;          // rows, at most kMaxPredictionsInPage
+  std::string page_token = {};  // of the page before; empty: the newest
 };
 struct PredictionPage {
   // Newest first. A page that would read too much of the log to be filled ends early, even empty,
