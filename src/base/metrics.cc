@@ -254,6 +254,30 @@ Histogram& Metrics::GetHistogram(std::string_view name, std::string_view help,
   return *series.histogram;
 }
 
+double Metrics::SumOfCounters(std::string_view name, const Labels& labels) const {
+  std::lock_guard lock(state_->mutex);
+  const auto family = state_->families.find(name);
+  if (family == state_->families.end()) return 0;
+  double sum = 0;
+  for (const auto& [key, series] : family->second.series) {
+    const bool included = std::all_of(labels.begin(), labels.end(), [&key = key](const auto& label) {
+      return std::find(key.begin(), key.end(), label) != key.end();
+    });
+    if (included && series.counter) sum += series.counter->Value();
+  }
+  return sum;
+}
+
+const Histogram* Metrics::FindHistogram(std::string_view name, const Labels& labels) const {
+  std::lock_guard lock(state_->mutex);
+  const auto family = state_->families.find(name);
+  if (family == state_->families.end()) return nullptr;
+  Labels key = labels;
+  std::sort(key.begin(), key.end());
+  const auto series = family->second.series.find(key);
+  return series == family->second.series.end() ? nullptr : series->second.histogram.get();
+}
+
 void Metrics::OnCollect(std::function<void()> collect) {
   std::lock_guard lock(state_->mutex);
   state_->collects.push_back(std::move(collect));

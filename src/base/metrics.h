@@ -55,6 +55,10 @@ class Metrics {
   // `bounds`: upper bucket bounds, rising, without +Inf.
   Histogram& GetHistogram(std::string_view name, std::string_view help,
                           std::span<const double> bounds, const Labels& labels = {});
+  // Read without creating anything: the sum of the counters of a family whose labels include these;
+  // nullptr when there is no such histogram.
+  double SumOfCounters(std::string_view name, const Labels& labels) const;
+  const Histogram* FindHistogram(std::string_view name, const Labels& labels) const;
   // Called before each print, to set gauges that are read rather than counted.
   void OnCollect(std::function<void()> collect);
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -78,6 +79,9 @@ base::Result<std::shared_ptr<const OrtLibrary>> OrtLibrary::Open(const std::stri
   std::vector<std::string> tried;
   void* handle = nullptr;
   std::shared_ptr<OrtLibrary> library(new OrtLibrary());
+  // The library opens a telemetry database in the user's home as soon as it makes an environment,
+  // before DisableTelemetryEvents can be called; this is the only switch that it reads earlier.
+  setenv("ORT_DISABLE_TELEMETRY", "1", 1);
   for (const std::string& candidate : paths) {
     // Never unmapped: its threads and its outputs may outlive any one user.
     handle = dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
