@@ -103,6 +103,16 @@ struct LabelledTable {
   std::vector<base::Micros> times;
 };
 
+// A row whose label has just arrived.
+struct LabelledPrediction {
+  std::string endpoint;
+  int64_t version = 0;
+  std::string prediction_id;
+  base::Micros predicted = 0;
+  double score = 0;
+  bool label = false;
+};
+
 inline constexpr int64_t kMaxLabelledRows = 1'000'000;
 inline constexpr int64_t kMaxLabelsInWindow =
     1'000'000;  // of one version: further ones are logged and counted only
@@ -121,6 +131,8 @@ class Monitor {
     base::Metrics& metrics;
     FindBaseline find_baseline;
     std::vector<std::unique_ptr<AlertSink>> sinks;
+    // Told of each scored row whose two-class label arrives, once; under a lock: must be quick.
+    std::function<void(const LabelledPrediction&)> on_labelled = {};
   };
   // `folder`: predictions/ and labels/ are made in it.
   Monitor(Parts parts, MonitorSettings settings, std::string folder);

@@ -105,6 +105,14 @@ void Monitor::State::CountOutcome(const std::string& endpoint, Joined joined,
       .Add();
 }
 
+void Monitor::State::TellLabelled(const RowFacts& facts, const LabelInput& label) const {
+  if (!parts.on_labelled || !facts.score) return;
+  const auto binary = BinaryLabel(label.value, table->RuleOf(facts.endpoint).positive_label);
+  if (!binary) return;
+  parts.on_labelled(
+      {facts.endpoint, facts.version, label.prediction_id, facts.time, *facts.score, *binary});
+}
+
 void Monitor::State::JoinPending(const PredictionView& view) {
   const std::string endpoint(view.endpoint);
   LabelOutcome outcome;
@@ -170,7 +178,9 @@ base::Result<LabelOutcome> Monitor::AddLabels(const std::string& endpoint,
       if (again.ok()) facts[i] = *std::move(again);
     }
     if (facts[i]) {
-      state.CountOutcome(endpoint, state.table->Join(*facts[i], label.value, label.time), outcome);
+      const Joined joined = state.table->Join(*facts[i], label.value, label.time);
+      state.CountOutcome(endpoint, joined, outcome);
+      if (joined == Joined::kNew) state.TellLabelled(*facts[i], label);
     } else {
       ++outcome.unmatched;
       state.pending.Add(endpoint, {label, 0});

@@ -51,6 +51,7 @@ struct Monitor::State {
       const std::string& endpoint, LabelInput& label,
       std::pair<std::string, std::string>& last_record) const;
   void CountOutcome(const std::string& endpoint, Joined joined, LabelOutcome& outcome);
+  void TellLabelled(const RowFacts& facts, const LabelInput& label) const;
   void JoinPending(const PredictionView& view);  // under mutex
   base::Status MatchForgottenRequests();
 
