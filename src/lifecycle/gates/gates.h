@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The gates that need a running model; those that read metadata and files only are registry's.
+#pragma once
+
+#include <memory>
+
+#include "lifecycle/contest.h"
+#include "registry/registry.h"
+#include "traffic/endpoints.h"
+
+namespace slipway::lifecycle {
+
+// "model_loads": the version opens in the probe process, then in the runtime, and answers a row of
+// zeros.
+std::unique_ptr<registry::Gate> MakeModelLoadsGate(traffic::Endpoints& endpoints);
+// "golden_outputs": the recorded answers of the source model, within the set's tolerance. A version
+// without a golden set fails, and the summary says how to log one.
+std::unique_ptr<registry::Gate> MakeGoldenOutputsGate(registry::Registry& registry,
+                                                      traffic::Endpoints& endpoints);
+// "better_than_production": on the newest labelled window, by the configured margin and with a
+// paired bootstrap bound above zero. Not run (and so not in the way) while there is no production
+// version or too few labelled rows.
+std::unique_ptr<registry::Gate> MakeBetterThanProductionGate(Contests& contests);
+
+}  // namespace slipway::lifecycle
