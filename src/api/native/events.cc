@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// /api/v1/events: the list of what happened, its live stream, and the check of its hash chain.
+#include "api/native/answers.h"
+#include "api/native/event_stream.h"
+#include "api/native/native.h"
+
+namespace slipway::api::native {
+namespace {
+
+using base::Json;
+
+base::Result<Json> ListEvents(const events::EventLog& log, const net::HttpRequest& request) {
+  events::EventFilter filter;
+  filter.type_prefix = request.GetQuery("type_prefix").value_or("");
+  filter.subject_prefix = request.GetQuery("subject_prefix").value_or("");
+  filter.after_sequence = TRY(NumberQuery(request, "after")).value_or(0);
+  filter.since = TRY(TimeQuery(request, "since"));
+  filter.limit = TRY(LimitOf(request));
+  const std::string order = request.GetQuery("order").value_or("newest");
+  if (order != "newest" && order != "oldest")
+    return base::InvalidArgument("order", "expected newest or oldest");
+  filter.newest_first = order == "newest";
+  Json events = Json::MakeArray();
+  for (const events::Event& event : TRY(log.List(filter))) events.Append(ToJson(event));
+  return Json::MakeObject({{"events", std::move(events)}});
+}
+
+}  // namespace
+
+void RegisterEvents(net::Router& router, const Parts& parts) {
+  events::EventLog& log = parts.events;
+  AddJson(router, "GET", "/api/v1/events",
+          [&log](net::HttpRequest& request) { return ListEvents(log, request); });
+  auto stream = std::make_shared<EventStream>(log);
+  router.AddBlocking("GET", "/api/v1/events/stream", [stream](net::HttpRequest& request) {
+    const auto after = NumberQuery(request, "after");
+    return after.ok() ? stream->Listen(after->value_or(0)) : net::ErrorResponse(after.status());
+  });
+  AddJson(router, "POST", "/api/v1/audit/verify", [&log](net::HttpRequest&) -> base::Result<Json> {
+    TRY(log.VerifyChain());
+    return Json::MakeObject({{"intact", true}, {"events", log.LastSequence()}});
+  });
+}
+
+}  // namespace slipway::api::native

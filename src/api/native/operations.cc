@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Health, readiness, metrics, information, settings and the clock.
+#include "api/native/answers.h"
+#include "api/native/native.h"
+#include "slipway_build_config.h"
+
+namespace slipway::api::native {
+namespace {
+
+using base::Json;
+
+std::string_view OriginName(base::Origin origin) {
+  switch (origin) {
+    case base::Origin::kDefault:
+      return "default";
+    case base::Origin::kFile:
+      return "file";
+    case base::Origin::kEnvironment:
+      return "environment";
+    case base::Origin::kFlag:
+      return "flag";
+  }
+  return "default";
+}
+
+net::HttpResponse Ready(const ProcessFacts& process) {
+  switch (process.readiness.load()) {
+    case Readiness::kReady:
+      return net::HttpResponse::Json(200, R"({"status":"ready"})");
+    case Readiness::kDraining:
+      return net::HttpResponse::Json(503, R"({"status":"draining"})");
+    case Readiness::kStarting:
+      break;
+  }
+  return net::HttpResponse::Json(503, R"({"status":"starting"})");
+}
+
+net::HttpResponse PrintMetrics(const base::Metrics& metrics, const net::HttpRequest& request) {
+  const bool open =
+      request.GetHeader("Accept").find("application/openmetrics-text") != std::string_view::npos;
+  net::HttpResponse response = net::HttpResponse::Text(
+      200, open ? metrics.PrintOpenMetrics() : metrics.PrintPrometheusText());
+  response.SetHeader("Content-Type",
+                     open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                          : "text/plain; version=0.0.4; charset=utf-8");
+  return response;
+}
+
+Json ClockJson(const Parts& parts) {
+  return Json::MakeObject(
+      {{"mode", parts.process.clock_mode}, {"now", base::FormatTime(parts.clock.Now())}});
+}
+
+Json SettingsJson(const std::vector<base::SettingRow>& rows) {
+  Json settings = Json::MakeArray();
+  for (const base::SettingRow& row : rows) {
+    settings.Append(Json::MakeObject({{"key", row.key},
+                                      {"type", row.type},
+                                      {"value", row.value},
+                                      {"default", row.default_value},
+                                      {"origin", OriginName(row.origin)},
+                                      {"where", row.where},
+                                      {"help", row.help}}));
+  }
+  return Json::MakeObject({{"settings", std::move(settings)}});
+}
+
+base::Result<Json> SetClock(const Parts& parts, const net::HttpRequest& request) {
+  const Json body = TRY(ReadBody(request, {"now"}));
+  const auto now = base::ParseTime(TRY(base::RequireString(body, "now")));
+  if (!now.ok()) return base::InvalidArgument("now", now.status().message());
+  TRY(parts.process.set_clock(*now));
+  return ClockJson(parts);
+}
+
+}  // namespace
+
+void RegisterOperations(net::Router& router, const Parts& parts) {
+  ProcessFacts& process = parts.process;
+  router.Add("GET", "/health", [](net::HttpRequest, net::Respond respond) {
+    respond(net::HttpResponse::Json(200, R"({"status":"ok"})"));
+  });
+  router.Add("GET", "/ready",
+             [&process](net::HttpRequest, net::Respond respond) { respond(Ready(process)); });
+  router.AddBlocking("GET", "/metrics", [&metrics = parts.metrics](net::HttpRequest& request) {
+    return PrintMetrics(metrics, request);
+  });
+  AddJson(router, "GET", "/api/v1/info", [parts](net::HttpRequest&) -> base::Result<Json> {
+    return Json::MakeObject({{"version", SLIPWAY_VERSION},
+                             {"started", base::FormatTime(parts.process.started)},
+                             {"clock", ClockJson(parts)},
+                             {"data", parts.process.data_folder}});
+  });
+  AddJson(router, "GET", "/api/v1/config", [&process](net::HttpRequest&) -> base::Result<Json> {
+    return SettingsJson(process.settings);
+  });
+  AddJson(router, "GET", "/api/v1/clock",
+          [parts](net::HttpRequest&) -> base::Result<Json> { return ClockJson(parts); });
+  AddJson(router, "POST", "/api/v1/clock",
+          [parts](net::HttpRequest& request) { return SetClock(parts, request); });
+}
+
+}  // namespace slipway::api::native
