@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Adapters: where one room's interface is met by another room that may not know it.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "monitoring/monitor.h"
+#include "registry/registry.h"
+#include "serving/predict.h"
+#include "tracking/tracking.h"
+#include "traffic/rollouts.h"
+
+namespace slipway::app {
+
+std::unique_ptr<serving::Recorder> RecordTo(monitoring::Monitor& monitor);
+std::unique_ptr<serving::OutcomeObserver> ObserveWith(traffic::Rollouts& rollouts);
+// Brier's loss of each row whose label arrives: (score - label)^2.
+std::function<void(const monitoring::LabelledPrediction&)> LossesTo(traffic::Rollouts& rollouts);
+std::shared_ptr<registry::MetadataSource> MetadataFrom(tracking::Tracking& tracking);
+// `monitoring/baseline.json` of the version, when it has one.
+monitoring::Monitor::FindBaseline BaselineFrom(registry::Registry& registry);
+
+}  // namespace slipway::app

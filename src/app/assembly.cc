@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables: every implementation of every seam, each once.
+#include "app/assembly.h"
+
+#include <grpcpp/impl/service_type.h>
+
+#include "lifecycle/gates/gates.h"
+#include "registry/gates.h"
+#include "slipway_rows.h"
+#include "storage/blobs_file.h"
+#if SLIPWAY_WITH_BUCKETS
+#include "storage/blobs_arrow.h"
+#endif
+#if SLIPWAY_WITH_WEBHOOK
+#include "monitoring/webhook_sink.h"
+#endif
+#if SLIPWAY_WITH_MLFLOW
+#include "api/mlflow/mlflow.h"
+#endif
+#if SLIPWAY_WITH_OIP
+#include "api/oip/oip.h"
+#endif
+#if SLIPWAY_WITH_INVOCATIONS
+#include "api/invocations/invocations.h"
+#endif
+
+namespace slipway::app {
+namespace {
+
+constexpr storage::DatabaseKind kDatabases[] = {
+    {"sqlite", storage::OpenSqlite},
+#if SLIPWAY_WITH_POSTGRESQL
+    {"postgresql", storage::OpenPostgresql},
+#endif
+};
+
+constexpr storage::BlobStore kStores[] = {
+    {"file", storage::OpenFileBlobs},
+#if SLIPWAY_WITH_BUCKETS
+    {"s3", storage::OpenArrowBlobs},
+    {"gs", storage::OpenArrowBlobs},
+#endif
+};
+
+struct RuntimeRow {
+  std::string_view name;
+  base::Result<std::unique_ptr<inference::Runtime>> (*make)(const inference::OnnxSettings&);
+};
+constexpr RuntimeRow kRuntimes[] = {
+#if SLIPWAY_WITH_ONNX
+    {"onnx", inference::MakeOnnxRuntime},
+#endif
+    {"", nullptr},  // keeps the table valid without any row
+};
+
+}  // namespace
+
+struct Assembly::RowSettings {
+#if SLIPWAY_WITH_WEBHOOK
+  monitoring::WebhookSettings webhook;
+#endif
+#if SLIPWAY_WITH_OIP
+  api::oip::OipSettings oip;
+#endif
+#if SLIPWAY_WITH_INVOCATIONS
+  api::invocations::InvocationsSettings invocations;
+#endif
+};
+
+Assembly::Assembly() : rows_(std::make_unique<RowSettings>()) {}
+Assembly::~Assembly() = default;
+
+void Assembly::Describe([[maybe_unused]] base::Schema& schema) {
+#if SLIPWAY_WITH_WEBHOOK
+  monitoring::Describe(schema, rows_->webhook);
+#endif
+#if SLIPWAY_WITH_OIP
+  api::oip::Describe(schema, rows_->oip);
+#endif
+#if SLIPWAY_WITH_INVOCATIONS
+  api::invocations::Describe(schema, rows_->invocations);
+#endif
+}
+
+std::span<const storage::DatabaseKind> Assembly::databases() const { return kDatabases; }
+std::span<const storage::BlobStore> Assembly::stores() const { return kStores; }
+
+base::Result<std::vector<std::unique_ptr<inference::Runtime>>> Assembly::Runtimes(
+    const Settings& settings) const {
+  std::vector<std::unique_ptr<inference::Runtime>> runtimes;
+  for (const RuntimeRow& row : kRuntimes) {
+    if (row.make != nullptr) runtimes.push_back(TRY(row.make(settings.inference.onnx)));
+  }
+  return runtimes;
+}
+
+std::vector<std::unique_ptr<monitoring::AlertSink>> Assembly::Sinks(
+    [[maybe_unused]] const net::HttpClient& client) const {
+  std::vector<std::unique_ptr<monitoring::AlertSink>> sinks;
+#if SLIPWAY_WITH_WEBHOOK
+  if (!rows_->webhook.url.empty())
+    sinks.push_back(monitoring::MakeWebhookSink(rows_->webhook, client));
+#endif
+  return sinks;
+}
+
+std::unique_ptr<pipelines::Executor> Assembly::Executor() const {
+  return pipelines::MakeProcessExecutor();
+}
+
+void Assembly::AddGates(registry::Registry& registry, storage::Blobs& blobs,
+                        traffic::Endpoints& endpoints, lifecycle::Contests& contests,
+                        const Settings& settings) const {
+  registry.AddGate(registry::MakeRequiredMetadataGate(settings.registry.required_metadata));
+  registry.AddGate(registry::MakeArtifactIntegrityGate(blobs));
+  registry.AddGate(lifecycle::MakeModelLoadsGate(endpoints));
+  registry.AddGate(lifecycle::MakeGoldenOutputsGate(registry, endpoints));
+  registry.AddGate(lifecycle::MakeBetterThanProductionGate(contests));
+}
+
+void Assembly::AddProtocols([[maybe_unused]] const ProtocolParts& parts) const {
+#if SLIPWAY_WITH_MLFLOW
+  api::mlflow::Register(parts.router, parts.tracking, parts.registry, parts.blobs);
+#endif
+#if SLIPWAY_WITH_OIP
+  api::oip::Register(parts.router, parts.predictor, rows_->oip, parts.ready);
+  parts.grpc.Add(api::oip::MakeGrpcService(parts.predictor, parts.ready));
+#endif
+#if SLIPWAY_WITH_INVOCATIONS
+  api::invocations::Register(parts.router, parts.predictor, rows_->invocations);
+#endif
+}
+
+}  // namespace slipway::app

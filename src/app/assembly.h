@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Assembly: one table per seam. Taking a row out of assembly.cc (or building without it: src/ROWS)
+// takes that protocol, runtime, store or sink out of the product; nothing else names it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "app/settings.h"
+#include "base/config.h"
+#include "base/metrics.h"
+#include "inference/runtime.h"
+#include "lifecycle/contest.h"
+#include "monitoring/alert_sink.h"
+#include "net/grpc_server.h"
+#include "net/http.h"
+#include "net/http_client.h"
+#include "pipelines/executor.h"
+#include "registry/registry.h"
+#include "serving/predict.h"
+#include "storage/blobs.h"
+#include "storage/database.h"
+#include "tracking/tracking.h"
+#include "traffic/endpoints.h"
+
+namespace slipway::app {
+
+// What a protocol may use.
+struct ProtocolParts {
+  net::Router& router;
+  net::GrpcServer& grpc;
+  const Settings& settings;
+  base::Metrics& metrics;
+  storage::Blobs& blobs;
+  tracking::Tracking& tracking;
+  registry::Registry& registry;
+  serving::Predictor& predictor;
+  std::function<bool()> ready;  // whether the server takes new work; never blocks
+};
+
+class Assembly {
+ public:
+  Assembly();
+  ~Assembly();
+  // The settings of rows; before Schema::Apply.
+  void Describe(base::Schema& schema);
+
+  std::span<const storage::DatabaseKind> databases() const;
+  std::span<const storage::BlobStore> stores() const;
+  // A runtime that cannot start (its library is missing) is an error.
+  base::Result<std::vector<std::unique_ptr<inference::Runtime>>> Runtimes(
+      const Settings& settings) const;
+  // Those that are configured; `client` outlives them.
+  std::vector<std::unique_ptr<monitoring::AlertSink>> Sinks(const net::HttpClient& client) const;
+  std::unique_ptr<pipelines::Executor> Executor() const;
+  void AddGates(registry::Registry& registry, storage::Blobs& blobs, traffic::Endpoints& endpoints,
+                lifecycle::Contests& contests, const Settings& settings) const;
+  void AddProtocols(const ProtocolParts& parts) const;
+
+ private:
+  struct RowSettings;
+  std::unique_ptr<RowSettings> rows_;
+};
+
+}  // namespace slipway::app

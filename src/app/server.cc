@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds the house from the ground up and runs it.
+#include "app/server.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <thread>
+
+#include "api/native/native.h"
+#include "app/adapters.h"
+#include "app/control.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/threads.h"
+#include "embedded/web.h"
+#include "events/migrations.h"
+#include "inference/probe.h"
+#include "monitoring/migrations.h"
+#include "pipelines/migrations.h"
+#include "registry/migrations.h"
+#include "tracking/migrations.h"
+#include "traffic/migrations.h"
+
+namespace slipway::app {
+namespace {
+
+constexpr size_t kBlockingQueue = 10'000;
+
+// "127.0.0.1:8080" -> "127.0.0.1"
+std::string HostOf(const std::string& listen) { return listen.substr(0, listen.rfind(':')); }
+
+bool IsLoopback(const std::string& host) {
+  return host == "localhost" || host == "[::1]" || host == "::1" || host.starts_with("127.");
+}
+
+base::Status CheckAddresses(const Settings& settings) {
+  for (const auto& [key, listen] :
+       {std::pair<std::string, std::string>{"http.listen", settings.http.listen},
+        {"grpc.listen", settings.grpc.listen}}) {
+    if (IsLoopback(HostOf(listen)) || settings.process.insecure) continue;
+    return base::InvalidArgument(
+        key, listen +
+                 " is open to other machines, and this server has no authentication yet: bind "
+                 "127.0.0.1, or say --insecure when the network itself is trusted");
+  }
+  return base::Status::Ok();
+}
+
+// Held as long as the server lives, so that two never write one folder.
+base::Result<base::FileHandle> LockFolder(const std::string& folder) {
+  const std::string path = folder + "/lock";
+  base::FileHandle handle(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
+  if (!handle.valid()) return base::FromErrno(errno, "open " + path);
+  if (flock(handle.fd(), LOCK_EX | LOCK_NB) != 0) {
+    return base::FailedPrecondition("data_in_use",
+                                    "another server is using the data folder " + folder);
+  }
+  return handle;
+}
+
+std::vector<storage::Migration> AllMigrations() {
+  std::vector<storage::Migration> all;
+  for (const auto& room :
+       {events::Migrations(), tracking::Migrations(), registry::Migrations(), traffic::Migrations(),
+        monitoring::Migrations(), pipelines::Migrations()}) {
+    all.insert(all.end(), room.begin(), room.end());
+  }
+  return all;
+}
+
+// A driven clock goes on where the last event stands, so that a restart does not turn time back.
+base::Result<std::unique_ptr<base::Clock>> MakeClock(const ProcessSettings& settings,
+                                                     storage::Database& database) {
+  if (settings.clock_mode == "system")
+    return std::unique_ptr<base::Clock>(std::make_unique<base::SystemClock>());
+  const auto configured = base::ParseTime(settings.clock_start);
+  if (!configured.ok()) return base::InvalidArgument("clock.start", configured.status().message());
+  const storage::Rows rows = TRY(database.Query("SELECT MAX(time) FROM events"));
+  const base::Micros last = rows.empty() ? 0 : rows[0].Int(0);
+  return std::unique_ptr<base::Clock>(
+      std::make_unique<base::DrivenClock>(std::max(*configured, last)));
+}
+
+}  // namespace
+
+std::vector<base::SettingRow> MaskSecrets(std::vector<base::SettingRow> rows) {
+  for (base::SettingRow& row : rows) {
+    const bool secret = row.key.find("secret") != std::string::npos ||
+                        row.key.find("password") != std::string::npos ||
+                        row.key.find("token") != std::string::npos || row.key == "database.url";
+    const bool hides = secret && !row.value.empty() && row.value != row.default_value;
+    if (hides) row.value = "(set)";
+  }
+  return rows;
+}
+
+// Members stand in the order in which they are built; they go in the opposite one.
+struct Server::State {
+  Settings settings;
+  base::FileHandle lock;
+  base::Metrics metrics;
+  api::native::ProcessFacts process;
+  std::unique_ptr<storage::Database> database;
+  std::unique_ptr<base::Clock> clock;
+  base::SystemClock real_clock;
+  base::DrivenClock* driven = nullptr;  // `clock`, when it is driven
+  std::unique_ptr<storage::Blobs> blobs;
+  std::unique_ptr<events::EventLog> events;
+  std::unique_ptr<tracking::Tracking> tracking;
+  std::unique_ptr<registry::Registry> registry;
+  std::unique_ptr<inference::ModelPool> pool;
+  std::unique_ptr<traffic::VersionLoader> loader;
+  std::unique_ptr<traffic::Endpoints> endpoints;
+  std::unique_ptr<traffic::Rollouts> rollouts;
+  std::unique_ptr<net::HttpClient> client;
+  std::unique_ptr<monitoring::Monitor> monitor;
+  std::unique_ptr<pipelines::Pipelines> pipelines;
+  std::unique_ptr<lifecycle::Contests> contests;
+  std::unique_ptr<lifecycle::Lifecycle> lifecycle;
+  std::unique_ptr<serving::Recorder> recorder;
+  std::unique_ptr<serving::OutcomeObserver> observer;
+  std::unique_ptr<serving::Predictor> predictor;
+  std::unique_ptr<ControlLoop> control;
+  std::unique_ptr<base::ThreadPool> blocking;
+  net::Router router;
+  std::unique_ptr<net::HttpServer> http;
+  std::unique_ptr<net::GrpcServer> grpc;
+  bool running = false;
+
+  base::Status BuildStorage(const Assembly& assembly);
+  base::Status BuildRooms(const Assembly& assembly);
+  void BuildFront(const Assembly& assembly);
+  base::Status StartRooms();
+  base::Status WriteListen() const;
+  std::vector<Controller> Controllers();
+};
+
+base::Status Server::State::BuildStorage(const Assembly& assembly) {
+  const std::string& data = settings.process.data;
+  database = TRY(storage::OpenDatabase(settings.database, data, assembly.databases(), metrics));
+  TRY(database->Migrate(AllMigrations()));
+  clock = TRY(MakeClock(settings.process, *database));
+  driven = dynamic_cast<base::DrivenClock*>(clock.get());
+  blobs = TRY(storage::OpenBlobs(settings.process.artifacts, data, assembly.stores()));
+  events = std::make_unique<events::EventLog>(*database, *clock);
+  return base::Status::Ok();
+}
+
+base::Status Server::State::BuildRooms(const Assembly& assembly) {
+  tracking = std::make_unique<tracking::Tracking>(*database, *events, *clock);
+  registry =
+      std::make_unique<registry::Registry>(*database, *blobs, *events, *clock, settings.registry);
+  registry->SetMetadataSource(MetadataFrom(*tracking));
+  pool =
+      std::make_unique<inference::ModelPool>(settings.inference, TRY(assembly.Runtimes(settings)),
+                                             metrics, inference::ExecProbe(settings.inference));
+  loader = traffic::MakeRegistryLoader(*registry, *pool);
+  endpoints = std::make_unique<traffic::Endpoints>(*database, *events, *clock, *loader, metrics);
+  rollouts = std::make_unique<traffic::Rollouts>(*database, *events, *clock, metrics, *endpoints,
+                                                 traffic::MakeAnalyses(settings.rollout),
+                                                 settings.rollout);
+  client = std::make_unique<net::HttpClient>(settings.outbound);
+  auto sinks = assembly.Sinks(*client);
+  for (const auto& sink : sinks) process.alert_sinks.emplace_back(sink->name());
+  process.alert_rules = settings.monitoring.rules;
+  monitor = std::make_unique<monitoring::Monitor>(
+      monitoring::Monitor::Parts{*database, *events, *clock, metrics, BaselineFrom(*registry),
+                                 std::move(sinks), LossesTo(*rollouts)},
+      settings.monitoring, settings.process.data);
+  contests = std::make_unique<lifecycle::Contests>(*registry, *endpoints, *monitor,
+                                                   settings.lifecycle.contest);
+  assembly.AddGates(*registry, *blobs, *endpoints, *contests, settings);
+  recorder = RecordTo(*monitor);
+  observer = ObserveWith(*rollouts);
+  predictor = std::make_unique<serving::Predictor>(*endpoints, *recorder, *observer, *clock,
+                                                   metrics, settings.serving);
+  return base::Status::Ok();
+}
+
+std::vector<Controller> Server::State::Controllers() {
+  auto plain = [](auto&& tick) {
+    return [tick](base::Micros now) -> base::Result<bool> {
+      TRY(tick(now));
+      return false;
+    };
+  };
+  return {{"monitoring", plain([this](base::Micros now) {
+             monitor->Flush();
+             return monitor->Tick(now);
+           })},
+          {"rollouts", plain([this](base::Micros now) { return rollouts->Tick(now); })},
+          {"pipelines", plain([this](base::Micros now) { return pipelines->Tick(now); })},
+          {"lifecycle", [this](base::Micros) { return lifecycle->Tick(); }}};
+}
+
+// What faces the outside: the routes of every protocol, and the control loop that they may wake.
+void Server::State::BuildFront(const Assembly& assembly) {
+  blocking = std::make_unique<base::ThreadPool>(
+      "blocking", static_cast<size_t>(settings.process.blocking_threads), kBlockingQueue);
+  http = std::make_unique<net::HttpServer>(settings.http, router, *blocking, metrics);
+  grpc = std::make_unique<net::GrpcServer>(settings.grpc);
+  pipelines = std::make_unique<pipelines::Pipelines>(
+      *database, *events, *clock, real_clock, metrics, assembly.Executor(), settings.pipelines,
+      pipelines::PipelineSurroundings{[this] {
+                                        return "http://" + HostOf(settings.http.listen) + ":" +
+                                               std::to_string(http->port());
+                                      },
+                                      settings.process.data});
+  lifecycle = std::make_unique<lifecycle::Lifecycle>(
+      lifecycle::Lifecycle::Parts{*database, *events, *clock, *registry, *endpoints, *rollouts,
+                                  *monitor, *pipelines, *contests},
+      settings.lifecycle);
+  control = std::make_unique<ControlLoop>(*clock, *events, Controllers());
+  process.set_clock = [this](base::Micros now) -> base::Status {
+    if (driven == nullptr) {
+      return base::FailedPrecondition(
+          "clock_not_driven",
+          "this server runs by the system's clock; set clock.mode: driven to replay");
+    }
+    TRY(driven->Advance(now));
+    control->RunUntilQuiet();
+    return base::Status::Ok();
+  };
+  std::vector<api::native::WebFile> web;
+  for (const embedded::File& file : embedded::Web()) web.push_back({file.path, file.bytes});
+  api::native::Register(router,
+                        {process, *clock, metrics, *events, *registry, *endpoints, *rollouts,
+                         *monitor, *pipelines, *lifecycle},
+                        web);
+  assembly.AddProtocols({router, *grpc, settings, metrics, *blobs, *tracking, *registry, *predictor,
+                         [this] { return process.readiness == api::native::Readiness::kReady; }});
+}
+
+base::Result<std::unique_ptr<Server>> Server::Build(Settings settings, const Assembly& assembly,
+                                                    std::vector<base::SettingRow> rows) {
+  TRY(CheckAddresses(settings));
+  auto state = std::make_unique<State>();
+  TRY(base::CreateDirectories(settings.process.data));
+  settings.process.data = std::filesystem::absolute(settings.process.data).string();
+  settings.registry.cache_folder =
+      (std::filesystem::path(settings.process.data) / settings.registry.cache_folder).string();
+  state->settings = std::move(settings);
+  state->lock = TRY(LockFolder(state->settings.process.data));
+  state->process.data_folder = state->settings.process.data;
+  state->process.clock_mode = state->settings.process.clock_mode;
+  state->process.settings = MaskSecrets(std::move(rows));
+  TRY(state->BuildStorage(assembly));
+  TRY(state->BuildRooms(assembly));
+  state->BuildFront(assembly);
+  return std::unique_ptr<Server>(new Server(std::move(state)));
+}
+
+Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Server::~Server() { Stop(); }
+
+base::Status Server::State::StartRooms() {
+  TRY(registry->Start());
+  const base::Status loaded = endpoints->Start();
+  // A version that does not load must not keep the others from answering.
+  if (!loaded.ok())
+    base::Log(base::LogLevel::kError, "app", "not every version could be loaded",
+              {{"error", loaded.ToString()}});
+  TRY(rollouts->Start());
+  TRY(monitor->Start());
+  TRY(lifecycle->Start());
+  return base::Status::Ok();
+}
+
+base::Status Server::State::WriteListen() const {
+  const base::Json listen = base::Json::MakeObject(
+      {{"http", HostOf(settings.http.listen) + ":" + std::to_string(http->port())},
+       {"grpc", HostOf(settings.grpc.listen) + ":" + std::to_string(grpc->port())},
+       {"pid", static_cast<int64_t>(getpid())}});
+  return base::WriteFileAtomically(settings.process.data + "/listen.json", listen.Dump() + "\n");
+}
+
+base::Status Server::Start() {
+  State& state = *state_;
+  state.running = true;
+  state.process.started = state.clock->Now();
+  TRY(state.StartRooms());
+  TRY(state.http->Start());
+  TRY(state.grpc->Start());
+  // Steps of an interrupted pipeline call this server, so they go on only now.
+  TRY(state.pipelines->Start());
+  state.control->Start();
+  state.process.readiness = api::native::Readiness::kReady;
+  TRY(state.WriteListen());
+  base::Log(
+      base::LogLevel::kInfo, "app", "serving",
+      {{"http", http_address()}, {"grpc", grpc_address()}, {"data", state.process.data_folder}});
+  return base::Status::Ok();
+}
+
+void Server::Stop() {
+  State& state = *state_;
+  if (!state.running) return;
+  state.running = false;
+  state.process.readiness = api::native::Readiness::kDraining;
+  std::this_thread::sleep_for(
+      std::chrono::microseconds(state.settings.process.drain_notice.micros));
+  state.http->Stop();
+  state.grpc->Stop();
+  state.control->Stop();
+  state.pipelines->Stop();
+  state.blocking->Stop();
+  state.pool->Stop();
+  state.rollouts->Stop();
+  state.monitor->Stop();
+  base::Log(base::LogLevel::kInfo, "app", "stopped");
+}
+
+std::string Server::http_address() const {
+  return HostOf(state_->settings.http.listen) + ":" + std::to_string(state_->http->port());
+}
+std::string Server::grpc_address() const {
+  return HostOf(state_->settings.grpc.listen) + ":" + std::to_string(state_->grpc->port());
+}
+
+}  // namespace slipway::app

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads the command line and calls what it names. CLI11 is included here only.
+#include "cli/cli.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/render.h"
+#include "slipway_build_config.h"
+
+namespace slipway::cli {
+namespace {
+
+struct Global {
+  std::string server = "http://127.0.0.1:8080";
+  bool json = false;
+};
+
+int Show(const Command& command, const Answer& answer, bool json) {
+  if (answer.status >= 300) {
+    std::fprintf(stderr, "slipway: %s\n", ErrorText(answer).c_str());
+    const base::Json* verdicts = answer.body.Find("verdicts");
+    if (verdicts != nullptr && verdicts->is_array()) {
+      std::fputs(Table(command.columns, verdicts->AsArray()).c_str(), stderr);
+    }
+    return 1;
+  }
+  if (answer.body.is_null()) {
+    std::fputs(answer.text.c_str(), stdout);
+    return 0;
+  }
+  const base::Json* rows = command.list.empty() ? nullptr : answer.body.Find(command.list);
+  if (json || rows == nullptr || !rows->is_array()) {
+    std::printf("%s\n", answer.body.Dump(2).c_str());
+  } else {
+    std::fputs(Table(command.columns, rows->AsArray()).c_str(), stdout);
+  }
+  return 0;
+}
+
+int Run(const Command& command, const std::map<std::string, std::string>& typed,
+        const Global& global) {
+  const auto prepared = Prepare(command, typed);
+  if (!prepared.ok()) {
+    std::fprintf(stderr, "slipway: %s: %s\n", prepared.status().field().c_str(),
+                 prepared.status().message().c_str());
+    return 2;
+  }
+  const auto answer = Call(global.server, command.method, prepared->target, prepared->body);
+  if (!answer.ok()) {
+    std::fprintf(stderr, "slipway: %s\n", answer.status().message().c_str());
+    return 1;
+  }
+  return Show(command, *answer, global.json);
+}
+
+CLI::App* NounOf(CLI::App& app, const std::string& noun) {
+  for (CLI::App* sub : app.get_subcommands([](CLI::App*) { return true; })) {
+    if (sub->get_name() == noun) return sub;
+  }
+  return app.add_subcommand(noun)->require_subcommand(1);
+}
+
+// Adds one row of the table as a subcommand; `chosen` is what main runs after parsing.
+void AddCommand(CLI::App& app, const Command& command, const Global& global,
+                std::function<int()>& chosen) {
+  CLI::App* parent = &app;
+  if (!command.verb.empty()) {
+    parent = NounOf(app, std::string(command.noun));
+  }
+  const std::string name(command.verb.empty() ? command.noun : command.verb);
+  CLI::App* sub = parent->add_subcommand(name, std::string(command.help));
+  auto typed = std::make_shared<std::map<std::string, std::string>>();
+  for (const Argument& argument : command.arguments) {
+    std::string& value = (*typed)[std::string(argument.name)];
+    const std::string help(argument.help);
+    if (argument.kind == Kind::kFlag) {
+      sub->add_flag_callback("--" + std::string(argument.name), [&value] { value = "true"; }, help);
+    } else if (argument.required) {
+      sub->add_option(std::string(argument.name), value, help)->required();
+    } else {
+      std::string flag = "--" + std::string(argument.name);
+      for (char& c : flag) c = c == '_' ? '-' : c;
+      sub->add_option(flag, value, help);
+    }
+  }
+  sub->callback([&command, &global, &chosen, typed] {
+    chosen = [&command, &global, typed] { return Run(command, *typed, global); };
+  });
+}
+
+// `--some-key value` and `--some-key=value` pairs that name settings, for serve and config show.
+CLI::App* AddSettings(CLI::App& parent, const std::string& name, const std::string& help,
+                      ServeArguments& arguments) {
+  CLI::App* sub = parent.add_subcommand(name, help);
+  sub->add_option("--config", arguments.config_path, "YAML file with settings");
+  auto add = [sub, &arguments](const std::string& flag, const std::string& key,
+                               const std::string& text) {
+    sub->add_option_function<std::string>(
+        flag, [&arguments, key](const std::string& v) { arguments.flags[key] = v; }, text);
+  };
+  add("--data", "data", "data folder");
+  add("--http", "http.listen", "HOST:PORT of the HTTP server");
+  add("--grpc", "grpc.listen", "HOST:PORT of the gRPC server");
+  sub->add_flag_callback(
+      "--insecure", [&arguments] { arguments.flags["insecure"] = "true"; },
+      "allow addresses other than loopback without authentication");
+  sub->add_option_function<std::vector<std::string>>(
+         "--set",
+         [&arguments](const std::vector<std::string>& pairs) {
+           for (const std::string& pair : pairs) {
+             const size_t equals = pair.find('=');
+             if (equals == std::string::npos)
+               throw CLI::ValidationError("--set", "expected KEY=VALUE, got '" + pair + "'");
+             arguments.flags[pair.substr(0, equals)] = pair.substr(equals + 1);
+           }
+         },
+         "any setting, as KEY=VALUE; see `slipway config show`")
+      ->allow_extra_args(false);
+  return sub;
+}
+
+}  // namespace
+
+int Main(int argc, char** argv) {
+  CLI::App app{"Slipway: models from trained to watched in production, and back."};
+  app.set_version_flag("--version", std::string("slipway ") + SLIPWAY_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();
+  Global global;
+  app.add_option("--server", global.server, "server to talk to")->envname("SLIPWAY_SERVER");
+  app.add_flag("--json", global.json, "print answers as JSON");
+
+  std::function<int()> chosen;
+  ServeArguments serve;
+  AddSettings(app, "serve", "Run the server", serve)->callback([&] {
+    chosen = [&] { return Serve(serve); };
+  });
+  CLI::App* config = app.add_subcommand("config", "Settings")->require_subcommand(1);
+  AddSettings(*config, "show", "Every setting, its value and where it came from", serve)
+      ->callback([&] { chosen = [&] { return ConfigShow(serve, global.json); }; });
+  DoctorArguments doctor;
+  CLI::App* doctor_command =
+      app.add_subcommand("doctor", "Check a running server by doing what it promises");
+  doctor_command->add_option("--endpoint", doctor.endpoint, "only this endpoint");
+  doctor_command->callback([&] {
+    chosen = [&] {
+      doctor.server = global.server;
+      doctor.json = global.json;
+      return Doctor(doctor);
+    };
+  });
+  LabelsArguments labels;
+  CLI::App* labels_command = app.add_subcommand("labels", "True labels")
+                                 ->require_subcommand(1)
+                                 ->add_subcommand("post", "Send labels from a CSV file");
+  labels_command->add_option("endpoint", labels.endpoint, "endpoint the predictions were asked of")
+      ->required();
+  labels_command
+      ->add_option("file", labels.path, "CSV: prediction_id or request_id[,row], value, time")
+      ->required();
+  labels_command->callback([&] {
+    chosen = [&] {
+      labels.server = global.server;
+      return PostLabels(labels);
+    };
+  });
+  for (const Command& command : Commands()) AddCommand(app, command, global, chosen);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return chosen();
+}
+
+}  // namespace slipway::cli

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line: `slipway serve`, `slipway doctor`, `slipway config show`, and `slipway <noun>
+// <verb>` as clients of the native API. Exit status: 0 done, 1 refused or failed, 2 the command
+// line was wrong.
+#pragma once
+
+#include <map>
+#include <string>
+
+namespace slipway::cli {
+
+int Main(int argc, char** argv);
+
+// Settings typed on the command line: dotted key -> value; and the YAML file, if one was named.
+struct ServeArguments {
+  std::string config_path;
+  std::map<std::string, std::string> flags;
+};
+int Serve(const ServeArguments& arguments);
+int ConfigShow(const ServeArguments& arguments, bool json);
+
+struct DoctorArguments {
+  std::string server;
+  std::string endpoint;  // empty: each one
+  bool json = false;
+};
+// Checks, by doing it, what a production deployment promises; prints a table. 0 exactly when every
+// check passed.
+int Doctor(const DoctorArguments& arguments);
+
+struct LabelsArguments {
+  std::string server;
+  std::string endpoint;
+  std::string path;  // CSV with a header: prediction_id or request_id (and row), value, time
+};
+int PostLabels(const LabelsArguments& arguments);
+
+}  // namespace slipway::cli
