@@ -4,12 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstddef>
-#include <string>
 #include <string_view>
-
-#include "base/status.h"
-#include "registry/registry.h"
 
 namespace slipway::registry {
 namespace {

@@ -2,20 +2,9 @@
 // Between the registry's tables and its values.
 #include "registry/records.h"
 
-#include <cstddef>
-#include <cstdint>
+#include <algorithm>
 #include <map>
-#include <optional>
-#include <string>
-#include <string_view>
 #include <utility>
-#include <vector>
-
-#include "base/clock.h"
-#include "base/json.h"
-#include "base/status.h"
-#include "registry/registry.h"
-#include "storage/database.h"
 
 namespace slipway::registry {
 namespace {
@@ -247,7 +236,6 @@ base::Result<std::vector<Verdict>> LoadVerdicts(storage::Transaction& transactio
                            TRY(base::Json::Parse(row.Text(3))), row.Int(4)};
   }
   std::vector<Verdict> verdicts;
-  verdicts.reserve(newest.size());
   for (auto& [gate, verdict] : newest) verdicts.push_back(std::move(verdict));
   return verdicts;
 }

@@ -64,7 +64,7 @@ struct Version {
   // a guarded stage.
   base::Json metadata;
   bool metadata_frozen = false;
-  [[nodiscard]] std::string Folder() const;  // blob folder: "models/<model>/v<number>"
+  std::string Folder() const;  // blob folder: "models/<model>/v<number>"
 };
 
 struct Model {
@@ -102,9 +102,9 @@ struct GateContext {
 class Gate {
  public:
   virtual ~Gate() = default;
-  [[nodiscard]] virtual std::string_view name() const = 0;
+  virtual std::string_view name() const = 0;
   // Which stages it guards by default (the policy may say otherwise).
-  [[nodiscard]] virtual bool Guards(Stage stage) const = 0;
+  virtual bool Guards(Stage stage) const = 0;
   virtual Verdict Check(const GateContext& context) = 0;
 };
 

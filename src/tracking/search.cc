@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tracking, searching: runs, experiments and logged models by filter, order and page.
-#include <cstddef>
-#include <cstdint>
-#include <string>
+#include <utility>
 
-#include "base/status.h"
-#include "storage/database.h"
 #include "tracking/search_sql.h"
 #include "tracking/state.h"
-#include "tracking/tracking.h"
 
 namespace slipway::tracking {
 namespace {

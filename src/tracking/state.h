@@ -15,7 +15,7 @@ struct Tracking::State {
   events::EventLog& events;
   base::Clock& clock;
 
-  [[nodiscard]] int64_t NowMs() const { return clock.Now() / base::kMillisecond; }
+  int64_t NowMs() const { return clock.Now() / base::kMillisecond; }
   base::Status Emit(storage::Transaction& transaction, std::string type, std::string subject,
                     const events::Actor& actor, base::Json data);
 };

@@ -151,7 +151,9 @@ def classifier(classes):
     """A logistic regression whose probabilities come as ZipMap's sequence of maps."""
     points = np.array([[0, 0], [0, 1], [4, 0], [4, 1], [0, 8], [1, 8]], dtype=np.float32)
     fitted = LogisticRegression().fit(points, np.array(classes).repeat(2))
-    return convert_sklearn(fitted, name="classifier", initial_types=[("x", FloatTensorType([None, 2]))], target_opset=17)
+    return convert_sklearn(
+        fitted, name="classifier", initial_types=[("x", FloatTensorType([None, 2]))], target_opset=17
+    )
 
 
 def main():

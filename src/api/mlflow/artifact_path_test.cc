@@ -5,9 +5,6 @@
 
 #include <string>
 
-#include "base/status.h"
-#include "registry/registry.h"
-
 namespace slipway::api::mlflow {
 namespace {
 

@@ -5,12 +5,8 @@
 
 #include <cmath>
 #include <string>
-#include <utility>
 
 #include "api/mlflow/errors.h"
-#include "base/json.h"
-#include "base/status.h"
-#include "net/http.h"
 
 namespace slipway::api::mlflow {
 namespace {

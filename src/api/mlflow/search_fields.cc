@@ -2,15 +2,10 @@
 // Decoding what searches share.
 #include "api/mlflow/search_fields.h"
 
-#include <cstdint>
-#include <string>
-#include <string_view>
+#include <utility>
 
 #include "api/mlflow/call.h"
 #include "api/mlflow/filter.h"
-#include "base/json.h"
-#include "base/status.h"
-#include "tracking/tracking.h"
 
 namespace slipway::api::mlflow {
 namespace {
