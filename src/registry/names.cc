@@ -4,7 +4,12 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstddef>
+#include <string>
 #include <string_view>
+
+#include "base/status.h"
+#include "registry/registry.h"
 
 namespace slipway::registry {
 namespace {

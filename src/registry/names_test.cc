@@ -5,6 +5,9 @@
 
 #include <string>
 
+#include "base/status.h"
+#include "registry/registry.h"
+
 namespace slipway::registry {
 namespace {
 

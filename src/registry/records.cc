@@ -2,9 +2,20 @@
 // Between the registry's tables and its values.
 #include "registry/records.h"
 
-#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <map>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "registry/registry.h"
+#include "storage/database.h"
 
 namespace slipway::registry {
 namespace {
@@ -236,6 +247,7 @@ base::Result<std::vector<Verdict>> LoadVerdicts(storage::Transaction& transactio
                            TRY(base::Json::Parse(row.Text(3))), row.Int(4)};
   }
   std::vector<Verdict> verdicts;
+  verdicts.reserve(newest.size());
   for (auto& [gate, verdict] : newest) verdicts.push_back(std::move(verdict));
   return verdicts;
 }

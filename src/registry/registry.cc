@@ -3,10 +3,25 @@
 // transition.cc.
 #include "registry/registry.h"
 
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "events/actor.h"
+#include "events/events.h"
 #include "registry/names.h"
+#include "registry/records.h"
 #include "registry/state.h"
+#include "storage/blobs.h"
+#include "storage/database.h"
 
 namespace slipway::registry {
 

@@ -64,7 +64,7 @@ struct Version {
   // a guarded stage.
   base::Json metadata;
   bool metadata_frozen = false;
-  std::string Folder() const;  // blob folder: "models/<model>/v<number>"
+  [[nodiscard]] std::string Folder() const;  // blob folder: "models/<model>/v<number>"
 };
 
 struct Model {
@@ -102,9 +102,9 @@ struct GateContext {
 class Gate {
  public:
   virtual ~Gate() = default;
-  virtual std::string_view name() const = 0;
+  [[nodiscard]] virtual std::string_view name() const = 0;
   // Which stages it guards by default (the policy may say otherwise).
-  virtual bool Guards(Stage stage) const = 0;
+  [[nodiscard]] virtual bool Guards(Stage stage) const = 0;
   virtual Verdict Check(const GateContext& context) = 0;
 };
 

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/files.h"
+#include "base/status.h"
 #include "registry/registry.h"
 #include "registry/registry_testing.h"
+#include "storage/blobs.h"
+#include "storage/databases_testing.h"
 
 namespace slipway::registry {
 namespace {
@@ -38,7 +44,7 @@ class FlakyBlobs final : public storage::Blobs {
     return blobs_.ListAll(folder);
   }
   Status Remove(std::string_view key) override { return blobs_.Remove(key); }
-  std::string UriOf(std::string_view key) const override { return blobs_.UriOf(key); }
+  [[nodiscard]] std::string UriOf(std::string_view key) const override { return blobs_.UriOf(key); }
 
  private:
   storage::Blobs& blobs_;
@@ -128,6 +134,7 @@ TEST_P(RegistryStore, GivesEachOfManyConcurrentCreatesItsOwnNumber) {
   std::mutex mutex;
   std::multiset<int64_t> numbers;
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&] {
       for (int j = 0; j < kEach; ++j) {

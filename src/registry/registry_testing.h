@@ -25,8 +25,8 @@ inline const events::Actor kAda = {"ada", "http 127.0.0.1:5"};
 class ToldGate final : public Gate {
  public:
   ToldGate(Outcome& outcome, std::atomic<int>& asked) : outcome_(outcome), asked_(asked) {}
-  std::string_view name() const override { return "told"; }
-  bool Guards(Stage stage) const override {
+  [[nodiscard]] std::string_view name() const override { return "told"; }
+  [[nodiscard]] bool Guards(Stage stage) const override {
     return stage == Stage::kStaging || stage == Stage::kProduction;
   }
   Verdict Check(const GateContext&) override {
@@ -85,6 +85,7 @@ class RegistryStore : public testing::TestWithParam<std::string> {
   std::vector<std::string> EventTypes() {
     std::vector<std::string> types;
     const auto events = events_.List({}).value();
+    types.reserve(events.size());
     for (const events::Event& event : events) types.push_back(event.type);
     return types;
   }

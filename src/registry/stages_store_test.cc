@@ -3,15 +3,21 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/json.h"
+#include "base/status.h"
+#include "events/events.h"
 #include "registry/gates.h"
 #include "registry/registry.h"
 #include "registry/registry_testing.h"
+#include "storage/databases_testing.h"
 
 namespace slipway::registry {
 namespace {
@@ -46,6 +52,7 @@ TEST_P(Stages, HasOneProductionVersionAfterManyConcurrentPromotions) {
     }
   });
   std::vector<std::thread> threads;
+  threads.reserve(kVersions);
   for (int i = 0; i < kVersions; ++i) {
     threads.emplace_back([&, i] {
       for (int round = 0; round < 10; ++round) {

@@ -3,9 +3,22 @@
 // transaction checks that nothing has changed since, moves the version, archives the former one and
 // writes verdicts and event.
 #include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "registry/records.h"
+#include "registry/registry.h"
 #include "registry/state.h"
+#include "storage/database.h"
 
 namespace slipway::registry {
 namespace {

@@ -2,13 +2,27 @@
 // A version's walk, its birth: a number, the files copied once, READY; or nothing at all. And its
 // end.
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <set>
 #include <span>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "base/status.h"
+#include "events/actor.h"
 #include "registry/names.h"
+#include "registry/records.h"
+#include "registry/registry.h"
 #include "registry/state.h"
+#include "storage/blobs.h"
+#include "storage/database.h"
 
 namespace slipway::registry {
 namespace {
@@ -164,7 +178,7 @@ base::Status Registry::State::RemoveUnwantedFolders() {
   for (const storage::Row& row :
        TRY(database.Query("SELECT folder FROM registry_unwanted_folders"))) {
     const std::string folder = row.Text(0);
-    const base::Status removed = blobs.Remove(folder);
+    base::Status removed = blobs.Remove(folder);
     if (!removed.ok() && removed.code() != base::Code::kNotFound) return removed;
     TRY(database.Write([&](storage::Transaction& transaction) -> base::Status {
       TRY(transaction.Execute("DELETE FROM registry_unwanted_folders WHERE folder = $1", {folder}));

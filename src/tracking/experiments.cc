@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tracking, experiments: names for groups of runs. Ids are numbers that rise; "0" is the experiment
 // that is always there.
-#include <utility>
+#include <cstdint>
+#include <string>
 
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "events/actor.h"
+#include "events/events.h"
+#include "storage/database.h"
 #include "tracking/state.h"
+#include "tracking/tracking.h"
 
 namespace slipway::tracking {
 namespace {

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // A version's walk, the model that a run made: logged first, registered later.
-#include <algorithm>
-#include <utility>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/ids.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "events/actor.h"
+#include "storage/database.h"
 #include "tracking/state.h"
+#include "tracking/tracking.h"
 
 namespace slipway::tracking {
 namespace {

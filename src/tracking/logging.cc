@@ -3,12 +3,20 @@
 // data sets, models.
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <map>
+#include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
+#include "base/json.h"
+#include "base/status.h"
+#include "storage/database.h"
 #include "tracking/state.h"
+#include "tracking/tracking.h"
 
 namespace slipway::tracking {
 namespace {
@@ -72,6 +80,7 @@ std::vector<Metric> LatestOf(const std::vector<Metric>& metrics) {
     if (!is_new && rank(place->second) <= rank(metric)) place->second = metric;
   }
   std::vector<Metric> values;
+  values.reserve(latest.size());
   for (auto& [key, metric] : latest) values.push_back(std::move(metric));
   return values;
 }

@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between tracking's tables and its values; what is checked before anything is written.
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <map>
+#include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
+#include <vector>
 
+#include "base/json.h"
+#include "base/status.h"
+#include "events/actor.h"
+#include "events/events.h"
+#include "storage/database.h"
 #include "tracking/state.h"
+#include "tracking/tracking.h"
 
 namespace slipway::tracking {
 namespace {

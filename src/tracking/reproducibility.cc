@@ -3,9 +3,18 @@
 // the registry's words.
 #include <charconv>
 #include <cmath>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
+#include <vector>
 
+#include "base/json.h"
+#include "base/status.h"
+#include "storage/database.h"
 #include "tracking/state.h"
+#include "tracking/tracking.h"
 
 namespace slipway::tracking {
 namespace {

@@ -2,10 +2,20 @@
 // A version's walk, where it begins: a run is opened, logs, and ends.
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/ids.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "events/actor.h"
+#include "storage/database.h"
 #include "tracking/state.h"
+#include "tracking/tracking.h"
 
 namespace slipway::tracking {
 namespace {

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tracking, searching: runs, experiments and logged models by filter, order and page.
-#include <utility>
+#include <cstddef>
+#include <cstdint>
+#include <string>
 
+#include "base/status.h"
+#include "storage/database.h"
 #include "tracking/search_sql.h"
 #include "tracking/state.h"
+#include "tracking/tracking.h"
 
 namespace slipway::tracking {
 namespace {

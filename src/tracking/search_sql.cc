@@ -4,9 +4,17 @@
 #include "tracking/search_sql.h"
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
 #include <utility>
 
+#include "base/json.h"
+#include "base/status.h"
+#include "storage/database.h"
 #include "tracking/state.h"
+#include "tracking/tracking.h"
 
 namespace slipway::tracking {
 namespace {
@@ -193,8 +201,8 @@ base::Result<SearchSql> BuildSearch(const Searched& searched, const SearchQuery&
   for (size_t i = 0; i < query.order.size(); ++i) {
     const std::string name = "o" + std::to_string(i);
     columns += ", " + TRY(builder.OrderExpression(query.order[i])) + " AS " + name;
-    order += "CASE WHEN " + name + " IS NULL THEN 1 ELSE 0 END, " + name +
-             (query.order[i].ascending ? " ASC, " : " DESC, ");
+    order.append("CASE WHEN ").append(name).append(" IS NULL THEN 1 ELSE 0 END, ").append(name);
+    order.append(query.order[i].ascending ? " ASC, " : " DESC, ");
   }
   std::string where = query.view == View::kAll      ? "1 = 1"
                       : query.view == View::kActive ? "deleted = 0"

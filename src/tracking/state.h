@@ -15,7 +15,7 @@ struct Tracking::State {
   events::EventLog& events;
   base::Clock& clock;
 
-  int64_t NowMs() const { return clock.Now() / base::kMillisecond; }
+  [[nodiscard]] int64_t NowMs() const { return clock.Now() / base::kMillisecond; }
   base::Status Emit(storage::Transaction& transaction, std::string type, std::string subject,
                     const events::Actor& actor, base::Json data);
 };

@@ -2,12 +2,18 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "events/actor.h"
+#include "events/events.h"
 #include "events/migrations.h"
 #include "storage/databases_testing.h"
 #include "tracking/migrations.h"
@@ -55,6 +61,7 @@ class TrackingStore : public testing::TestWithParam<std::string> {
   std::vector<std::string> EventTypes() {
     std::vector<std::string> types;
     const std::vector<events::Event> events = events_.List({}).TakeValue();
+    types.reserve(events.size());
     for (const events::Event& event : events) types.push_back(event.type);
     return types;
   }
@@ -164,6 +171,7 @@ TEST_P(TrackingStore, KeepsNumbersThatDatabasesLack) {
 TEST_P(TrackingStore, AWholeBatchIsWrittenOrNothing) {
   const std::string run = NewRun();
   std::vector<Metric> metrics;
+  metrics.reserve(1000);
   for (int i = 0; i < 1000; ++i) metrics.push_back(At("m" + std::to_string(i % 250), i, i, i));
   ASSERT_TRUE(tracking_.Log(run, {metrics, {{"depth", "3"}}, {{"t", "u"}}}).ok());
   EXPECT_EQ(tracking_.GetRun(run)->metrics.size(), 250u);
@@ -386,6 +394,7 @@ TEST_P(TrackingStore, SaysWhereAVersionComesFrom) {
 TEST_P(TrackingStore, ManyClientsLogAtOnce) {
   const std::string run = NewRun();
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&, i] {
       for (int j = 0; j < 20; ++j)

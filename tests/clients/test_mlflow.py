@@ -44,7 +44,8 @@ def train(data, name, *, with_dataset=True, flavor="sklearn"):
         mlflow.log_params({"solver": "lbfgs", "C": 1.0})
         if with_dataset:
             table = rows.assign(target=target)
-            mlflow.log_input(mlflow.data.from_pandas(table, source="random rows 0", targets="target"), context="training")
+            dataset = mlflow.data.from_pandas(table, source="random rows 0", targets="target")
+            mlflow.log_input(dataset, context="training")
         model = LogisticRegression().fit(rows, target)
         mlflow.set_tags({"git_sha": "0123456789abcdef", "team": "trees"})
         for step, value in enumerate([0.5, 0.7, 0.9]):
@@ -141,7 +142,8 @@ def test_runs_are_searched_sorted_and_paged(client):
 
     assert names("metrics.auc > 0.35", order_by=["metrics.auc DESC"]) == ["run-6", "run-5", "run-4"]
     assert names("tags.parity = '1' and metrics.auc <= 0.3", order_by=["metrics.auc"]) == ["run-1", "run-3"]
-    assert names("params.depth != '0' AND run_name LIKE 'run-_'", order_by=["run_name ASC"], max_results=2) == ["run-1", "run-2"]
+    both = "params.depth != '0' AND run_name LIKE 'run-_'"
+    assert names(both, order_by=["run_name ASC"], max_results=2) == ["run-1", "run-2"]
     assert names("run_name LIKE 'RUN-%'") == []
     assert names("run_name ILIKE 'RUN-0'") == ["run-0"]
     assert names("attributes.run_name IN ('run-2', 'run-4')", order_by=["params.depth"]) == ["run-2", "run-4"]
@@ -253,7 +255,8 @@ def test_aliases_move(client, data, first):
     client.delete_registered_model_alias("trees", "champion")
     assert refused(client.get_model_version_by_alias, "trees", "champion").error_code == "INVALID_PARAMETER_VALUE"
     for bad in ["latest", "v12", "a b"]:
-        assert refused(client.set_registered_model_alias, "trees", bad, first[1]).error_code == "INVALID_PARAMETER_VALUE"
+        error = refused(client.set_registered_model_alias, "trees", bad, first[1])
+        assert error.error_code == "INVALID_PARAMETER_VALUE"
 
 
 def test_models_and_versions_are_described_tagged_and_searched(client, data):

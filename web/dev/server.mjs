@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// npm run dev -- [--port=8090] [--scenario=story|empty|large] [--quiet]: the page over fixture facts with the shapes of the
-// native API. It builds the page anew at every start; `story` and `large` go on living: requests are counted, events happen.
+// npm run dev -- [--port=8090] [--scenario=story|empty|large] [--quiet] [--server=URL]: the page over fixture facts with the
+// shapes of the native API, or over a running server. It builds the page anew at every start; `story` and `large` go on living:
+// requests are counted, events happen.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, request as ask } from "node:http";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -12,7 +13,7 @@ import { driftOf, empty, large, story } from "./scenarios.mjs";
 import { iso } from "./story.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const { values } = parseArgs({ options: { port: { type: "string", default: "8090" }, scenario: { type: "string", default: "story" }, quiet: { type: "boolean", default: false } } });
+const { values } = parseArgs({ options: { port: { type: "string", default: "8090" }, scenario: { type: "string", default: "story" }, quiet: { type: "boolean", default: false }, server: { type: "string", default: "" } } });
 const facts = { story, empty, large }[values.scenario]();
 const listeners = new Set();
 
@@ -89,6 +90,16 @@ function change(request, response) {
   });
 }
 
+function forward(request, response) {
+  const passed = ask(new URL(request.url, values.server), { method: request.method, headers: request.headers }, (answer) => {
+    response.writeHead(answer.statusCode, answer.headers);
+    answer.pipe(response);
+  });
+  passed.on("error", () => response.destroy());
+  response.on("close", () => passed.destroy());
+  request.pipe(passed);
+}
+
 const kTypes = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml" };
 
 function file(response, name) {
@@ -104,6 +115,7 @@ const server = createServer((request, response) => {
   const url = new URL(request.url, "http://localhost");
   if (url.pathname === "/") return file(response, "index.html");
   if (/^\/ui\/[\w.-]+$/.test(url.pathname)) return file(response, url.pathname.slice(4));
+  if (values.server) return forward(request, response);
   if (request.method === "POST" && url.pathname === "/fixture/event") return change(request, response);
   if (url.pathname === "/api/v1/events/stream") return stream(request, response, url.searchParams);
   const found = url.pathname.startsWith("/api/v1/") ? answer(url.pathname, url.searchParams) : undefined;

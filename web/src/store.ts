@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the page knows and how it stays fresh: each resource is asked for again after its interval, or at once when an event of its
 // kind arrives; an answer equal to the last one changes nothing. A hidden tab asks for nothing.
-import type { Alert, Decision, Drift, Endpoint, Info, Model, Rollout, Run, SlipwayEvent, Version, Window } from "./api.ts";
+import type { Alert, ApiFailure, Decision, Drift, Endpoint, Info, Model, Rollout, Run, SlipwayEvent, Version, Window } from "./api.ts";
 import { parseTime } from "./format.ts";
 import { addSample, mergeEvents, type Sample } from "./story.ts";
 
@@ -13,7 +13,7 @@ const kKeepRates = 120_000;
 export interface Resource<T> {
   data: T | undefined;
   error: string | undefined;
-  missing: boolean; // the last answer was 404: there is nothing yet
+  missing: boolean; // there is nothing yet, and `error` says why
 }
 
 interface Entry {
@@ -307,15 +307,19 @@ export class Store {
 
 const kNothing: Resource<unknown> = { data: undefined, error: undefined, missing: false };
 
+// What is not there yet or not possible yet is a state to show, not a fault.
+const kNotYet = new Set(["NOT_FOUND", "FAILED_PRECONDITION"]);
+
 function refusal(before: Resource<unknown>, status: number, text: string): Resource<unknown> {
   let message = `the server answered ${status}`;
+  let missing = status === 404;
   try {
-    message = (JSON.parse(text) as { error?: { message?: string } }).error?.message ?? message;
+    const { error } = JSON.parse(text) as Partial<ApiFailure>;
+    message = error?.message ?? message;
+    missing ||= kNotYet.has(String(error?.code));
   } catch {
     // Not JSON: the status says what is known.
   }
   if (before.error === message) return before;
-  // Nothing there yet (404) or not possible yet (412, 400 precondition) is a state to show, not a fault.
-  const missing = status === 404 || status === 412 || status === 409;
   return { data: missing ? undefined : before.data, error: message, missing };
 }

@@ -4,7 +4,17 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <system_error>
 #include <utility>
+
+#include "api/mlflow/call.h"
+#include "base/status.h"
+#include "registry/registry.h"
+#include "tracking/tracking.h"
 
 namespace slipway::api::mlflow {
 namespace {

@@ -5,13 +5,20 @@
 #include <cerrno>
 #include <cstdio>
 #include <functional>
+#include <memory>
 #include <span>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "api/mlflow/artifact_path.h"
 #include "api/mlflow/call.h"
-#include "api/mlflow/encode.h"
 #include "api/mlflow/errors.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "net/http.h"
+#include "storage/blobs.h"
+#include "tracking/tracking.h"
 
 namespace slipway::api::mlflow {
 namespace {
@@ -87,14 +94,17 @@ base::Status Replace(storage::Blobs& blobs, const std::string& key, const ReadPi
     if (std::fwrite(piece.data(), 1, got, spool.get()) != got)
       return base::FromErrno(errno, "write a temporary file");
   }
-  if (std::fflush(spool.get()) != 0) return base::FromErrno(errno, "write a temporary file");
-  std::rewind(spool.get());
+  if (std::fseek(spool.get(), 0, SEEK_SET) != 0) {
+    return base::FromErrno(errno, "write a temporary file");
+  }
   TRY(blobs.Remove(key));
   return Store(blobs, key,
                [&](std::span<char> buffer) -> Result<size_t> {
+                 if (std::feof(spool.get()) != 0) return size_t{0};
                  const size_t got = std::fread(buffer.data(), 1, buffer.size(), spool.get());
-                 if (got == 0 && std::ferror(spool.get()) != 0)
+                 if (std::ferror(spool.get()) != 0) {
                    return base::FromErrno(errno, "read a temporary file");
+                 }
                  return got;
                })
       .status();

@@ -4,8 +4,22 @@
 #include "api/mlflow/call.h"
 
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
+#include <vector>
+
+#include "base/json.h"
+#include "base/status.h"
+#include "events/actor.h"
+#include "net/http.h"
+#include "tracking/tracking.h"
 
 namespace slipway::api::mlflow {
 namespace {

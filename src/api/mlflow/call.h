@@ -78,7 +78,7 @@ class Routes {
       : router_(router), rooms_(std::move(rooms)) {}
   void Add(std::string_view method, std::string_view path, Handler handler);
   net::Router& router() { return router_; }
-  const std::shared_ptr<Rooms>& rooms() const { return rooms_; }
+  [[nodiscard]] const std::shared_ptr<Rooms>& rooms() const { return rooms_; }
 
  private:
   net::Router& router_;

@@ -5,8 +5,12 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "api/mlflow/errors.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "net/http.h"
 
 namespace slipway::api::mlflow {
 namespace {

@@ -3,7 +3,16 @@
 #include "api/mlflow/encode.h"
 
 #include <cmath>
+#include <cstdint>
+#include <map>
+#include <string>
 #include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "registry/registry.h"
+#include "tracking/tracking.h"
 
 namespace slipway::api::mlflow {
 namespace {
@@ -147,6 +156,7 @@ std::vector<registry::Version> LatestOfEachStage(const std::vector<registry::Ver
     if (known.number < version.number) known = version;
   }
   std::vector<registry::Version> latest;
+  latest.reserve(newest.size());
   for (auto& [stage, version] : newest) latest.push_back(std::move(version));
   return latest;
 }

@@ -3,10 +3,13 @@
 #include "api/mlflow/errors.h"
 
 #include <array>
+#include <string>
 #include <string_view>
 #include <utility>
 
 #include "base/json.h"
+#include "base/status.h"
+#include "net/http.h"
 
 namespace slipway::api::mlflow {
 namespace {

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // MLflow's experiments/*.
+#include <string>
 #include <utility>
 
 #include "api/mlflow/call.h"
 #include "api/mlflow/encode.h"
 #include "api/mlflow/search_fields.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "tracking/tracking.h"
 
 namespace slipway::api::mlflow {
 namespace {

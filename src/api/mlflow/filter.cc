@@ -6,7 +6,15 @@
 #include <array>
 #include <cctype>
 #include <charconv>
-#include <utility>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include "base/status.h"
+#include "tracking/tracking.h"
 
 namespace slipway::api::mlflow {
 namespace {
@@ -75,7 +83,7 @@ class Lexer {
  private:
   // "x" is a key when a comparison follows it and a text when one came before; back-ticks are
   // always a key's.
-  bool IsKeyQuote() const { return text_[at_] == '`' || !after_comparator_; }
+  [[nodiscard]] bool IsKeyQuote() const { return text_[at_] == '`' || !after_comparator_; }
 
   base::Result<std::string> TakeQuoted() {
     const size_t start = at_;
@@ -205,10 +213,10 @@ class Parser {
     token_ = TRY(lexer_.Next());
     return {};
   }
-  bool IsWord(std::string_view word) const {
+  [[nodiscard]] bool IsWord(std::string_view word) const {
     return token_.kind == Kind::kWord && Upper(token_.text) == word;
   }
-  bool IsSymbol(std::string_view symbol) const {
+  [[nodiscard]] bool IsSymbol(std::string_view symbol) const {
     return token_.kind == Kind::kSymbol && token_.text == symbol;
   }
 

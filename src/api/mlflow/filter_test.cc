@@ -3,7 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "tracking/tracking.h"
 
 namespace slipway::api::mlflow {
 namespace {

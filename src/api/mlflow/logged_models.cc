@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // MLflow 3's logged-models/*.
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "api/mlflow/call.h"
 #include "api/mlflow/encode.h"
 #include "api/mlflow/filter.h"
 #include "api/mlflow/search_fields.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "registry/registry.h"
+#include "tracking/tracking.h"
 
 namespace slipway::api::mlflow {
 namespace {

@@ -4,10 +4,17 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "api/mlflow/call.h"
 #include "api/mlflow/errors.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "net/http.h"
+#include "registry/registry.h"
+#include "storage/blobs.h"
+#include "tracking/tracking.h"
 
 namespace slipway::api::mlflow {
 namespace {

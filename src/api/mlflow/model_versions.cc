@@ -2,13 +2,24 @@
 // MLflow's model-versions/*. A version's walk begins in Create: source to files, run to metadata.
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "api/mlflow/artifact_path.h"
 #include "api/mlflow/call.h"
 #include "api/mlflow/encode.h"
 #include "api/mlflow/filter.h"
 #include "api/mlflow/search_fields.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "registry/registry.h"
+#include "tracking/tracking.h"
 
 namespace slipway::api::mlflow {
 namespace {
@@ -132,6 +143,8 @@ Result<Json> GetDownloadUri(Rooms& rooms, const Call& call) {
       {{"artifact_uri", UriOfVersion(TRY(rooms.registry.GetVersion(name.model, name.number)))}});
 }
 
+double InMs(base::Micros time) { return std::floor(static_cast<double>(time) / 1000.0); }
+
 Result<bool> Matches(const registry::Version& version, const tracking::Condition& condition) {
   if (condition.entity == tracking::Entity::kTag) {
     const auto tag = version.tags.find(condition.key);
@@ -146,10 +159,8 @@ Result<bool> Matches(const registry::Version& version, const tracking::Condition
     if (key == "source_path") return MatchesText(condition, version.source);
     if (key == "version_number")
       return MatchesNumber(condition, static_cast<double>(version.number));
-    if (key == "creation_timestamp")
-      return MatchesNumber(condition, static_cast<double>(version.created / base::kMillisecond));
-    if (key == "last_updated_timestamp")
-      return MatchesNumber(condition, static_cast<double>(version.updated / base::kMillisecond));
+    if (key == "creation_timestamp") return MatchesNumber(condition, InMs(version.created));
+    if (key == "last_updated_timestamp") return MatchesNumber(condition, InMs(version.updated));
   }
   return base::InvalidArgument(
       "filter",

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // MLflow's registered-models/*.
 #include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "api/mlflow/call.h"
 #include "api/mlflow/encode.h"
 #include "api/mlflow/filter.h"
 #include "api/mlflow/search_fields.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "registry/registry.h"
+#include "tracking/tracking.h"
 
 namespace slipway::api::mlflow {
 namespace {

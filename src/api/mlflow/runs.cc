@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // MLflow's runs/* and metrics/get-history.
-#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "api/mlflow/call.h"
 #include "api/mlflow/encode.h"
 #include "api/mlflow/search_fields.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "registry/registry.h"
+#include "tracking/tracking.h"
 
 namespace slipway::api::mlflow {
 namespace {

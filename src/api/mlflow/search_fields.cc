@@ -2,10 +2,15 @@
 // Decoding what searches share.
 #include "api/mlflow/search_fields.h"
 
-#include <utility>
+#include <cstdint>
+#include <string>
+#include <string_view>
 
 #include "api/mlflow/call.h"
 #include "api/mlflow/filter.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "tracking/tracking.h"
 
 namespace slipway::api::mlflow {
 namespace {

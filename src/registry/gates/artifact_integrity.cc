@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The gate that reads a version's files again: they are still, byte for byte, what was registered.
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 
+#include "base/json.h"
+#include "base/status.h"
 #include "registry/gates.h"
+#include "registry/registry.h"
+#include "storage/blobs.h"
 
 namespace slipway::registry {
 namespace {
@@ -10,8 +18,8 @@ namespace {
 class ArtifactIntegrity final : public Gate {
  public:
   explicit ArtifactIntegrity(storage::Blobs& blobs) : blobs_(blobs) {}
-  std::string_view name() const override { return "artifact_integrity"; }
-  bool Guards(Stage stage) const override {
+  [[nodiscard]] std::string_view name() const override { return "artifact_integrity"; }
+  [[nodiscard]] bool Guards(Stage stage) const override {
     return stage == Stage::kStaging || stage == Stage::kProduction;
   }
 

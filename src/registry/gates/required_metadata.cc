@@ -3,10 +3,14 @@
 // spent.
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include "base/json.h"
 #include "registry/gates.h"
+#include "registry/registry.h"
 
 namespace slipway::registry {
 namespace {
@@ -45,8 +49,8 @@ bool IsThere(const base::Json& metadata, std::string_view item) {
 class RequiredMetadata final : public Gate {
  public:
   explicit RequiredMetadata(std::vector<std::string> required) : required_(std::move(required)) {}
-  std::string_view name() const override { return "required_metadata"; }
-  bool Guards(Stage stage) const override {
+  [[nodiscard]] std::string_view name() const override { return "required_metadata"; }
+  [[nodiscard]] bool Guards(Stage stage) const override {
     return stage == Stage::kStaging || stage == Stage::kProduction;
   }
 

@@ -2,8 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
+#include "base/json.h"
 #include "registry/gates.h"
+#include "registry/registry.h"
 
 namespace slipway::registry {
 namespace {

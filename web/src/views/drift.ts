@@ -155,7 +155,8 @@ function detail(store: Store, selected: Selection): Node {
 
 function pending(store: Store, answered: boolean): Child {
   if (answered) return h("p", { class: "muted" }, "The baseline of this window's version does not have it.");
-  return store.drift.error ? fault(store.drift.error) : skeleton(8);
+  if (store.drift.error === undefined) return skeleton(8);
+  return store.drift.missing ? h("p", { class: "muted" }, store.drift.error) : fault(store.drift.error);
 }
 
 function featureOf(report: Drift, name: string): FeatureDrift | undefined {
