@@ -55,11 +55,12 @@ void WriteTensors(ByteWriter& out, const std::vector<NamedTensor>& tensors) {
   }
 }
 
-base::Status ReadTensor(ByteReader& in, TensorView& view) {
+// What is wrong, or nullptr: a Status for each tensor would cost more than reading it.
+const char* ReadTensor(ByteReader& in, TensorView& view) {
   const uint8_t type = in.Fixed<uint8_t>();
   const uint64_t rank = in.Varint();
   if (!in.ok() || type > static_cast<uint8_t>(DataType::kString) || rank > kMaxRank) {
-    return BadRecord("tensor type or rank");
+    return "tensor type or rank";
   }
   view.type = static_cast<DataType>(type);
   view.rank = rank;
@@ -67,13 +68,12 @@ base::Status ReadTensor(ByteReader& in, TensorView& view) {
   for (size_t i = 0; i < rank; ++i) {
     const uint64_t dimension = in.Varint();
     // An element takes at least a byte: this bounds the memory by the record's own size.
-    if (dimension > in.remaining()) return BadRecord("tensor shape");
+    if (dimension > in.remaining()) return "tensor shape";
     view.dimensions[i] = static_cast<int64_t>(dimension);
-    if (__builtin_mul_overflow(view.count, view.dimensions[i], &view.count))
-      return BadRecord("tensor shape");
+    if (__builtin_mul_overflow(view.count, view.dimensions[i], &view.count)) return "tensor shape";
   }
   const uint64_t count = static_cast<uint64_t>(view.count);
-  if (!in.ok() || count > in.remaining()) return BadRecord("tensor shape");
+  if (!in.ok() || count > in.remaining()) return "tensor shape";
   if (view.type == DataType::kString) {
     const std::string_view rest = in.Rest();
     for (uint64_t i = 0; i < count; ++i) in.Text();
@@ -81,26 +81,26 @@ base::Status ReadTensor(ByteReader& in, TensorView& view) {
   } else {
     view.bytes = in.Raw(count * inference::SizeOf(view.type));
   }
-  return in.ok() ? base::Status::Ok() : BadRecord("tensor elements");
+  return in.ok() ? nullptr : "tensor elements";
 }
 
-base::Status ReadTensors(ByteReader& in, std::vector<TensorView>& views) {
+const char* ReadTensors(ByteReader& in, std::vector<TensorView>& views) {
   const uint64_t count = in.Varint();
-  if (!in.ok() || count > kMaxTensorsInRecord) return BadRecord("number of tensors");
+  if (!in.ok() || count > kMaxTensorsInRecord) return "number of tensors";
   views.resize(count);
   for (TensorView& view : views) {
     view.name = in.Text();
     const bool has_labels = in.Fixed<uint8_t>() != 0;
-    TRY(ReadTensor(in, view));
+    if (const char* wrong = ReadTensor(in, view)) return wrong;
     view.label_bytes = {};
     if (has_labels) {
       const std::string_view rest = in.Rest();
       TensorView labels;
-      TRY(ReadTensor(in, labels));
+      if (const char* wrong = ReadTensor(in, labels)) return wrong;
       view.label_bytes = rest.substr(0, rest.size() - in.remaining());
     }
   }
-  return base::Status::Ok();
+  return nullptr;
 }
 
 base::Result<std::vector<NamedTensor>> CopyTensors(const std::vector<TensorView>& views) {
@@ -290,8 +290,9 @@ base::Status ReadPrediction(std::string_view bytes, PredictionView& view) {
                                  &view.request_id, &view.protocol, &view.error}) {
     *text = in.Text();
   }
-  TRY(ReadTensors(in, view.inputs));
-  TRY(ReadTensors(in, view.outputs));
+  for (std::vector<TensorView>* tensors : {&view.inputs, &view.outputs}) {
+    if (const char* wrong = ReadTensors(in, *tensors)) return BadRecord(wrong);
+  }
   if (!in.ok() || !in.AtEnd() || view.rows < 0)
     return BadRecord("its length does not fit its fields");
   return base::Status::Ok();
@@ -317,7 +318,7 @@ base::Result<std::optional<Tensor>> CopyColumnLabels(const TensorView& view) {
   if (view.label_bytes.empty()) return std::optional<Tensor>();
   ByteReader in(view.label_bytes);
   TensorView labels;
-  TRY(ReadTensor(in, labels));
+  if (const char* wrong = ReadTensor(in, labels)) return BadRecord(wrong);
   return std::optional<Tensor>(CopyTensor(labels));
 }
 
