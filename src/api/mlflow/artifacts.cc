@@ -100,7 +100,7 @@ base::Status Replace(storage::Blobs& blobs, const std::string& key, const ReadPi
   TRY(blobs.Remove(key));
   return Store(blobs, key,
                [&](std::span<char> buffer) -> Result<size_t> {
-                 if (std::feof(spool.get()) != 0) return size_t{0};
+                 if (std::feof(spool.get()) != 0 || std::ferror(spool.get()) != 0) return size_t{0};
                  const size_t got = std::fread(buffer.data(), 1, buffer.size(), spool.get());
                  if (std::ferror(spool.get()) != 0) {
                    return base::FromErrno(errno, "read a temporary file");
