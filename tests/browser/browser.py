@@ -47,6 +47,11 @@ class Browser:
             self.process.kill()
             self.process.wait()
 
+    def click_text(self, selector: str, text: str) -> None:
+        """Clicks the first element that `selector` finds and that has `text` in it."""
+        among = f"[...document.querySelectorAll({json.dumps(selector)})]"
+        self.run(script=f"{among}.find((one) => one.innerText.includes({json.dumps(text)})).click()")
+
     def stumbles(self) -> list[str]:
         return self.run(script=(HERE / "accessibility.js").read_text())
 
@@ -70,7 +75,8 @@ class FixtureServer:
 
     def emit(self, kind: str, subject: str, data: dict) -> None:
         body = json.dumps({"type": kind, "subject": subject, "data": data}).encode()
-        urllib.request.urlopen(urllib.request.Request(f"{self.url}fixture/event", body, method="POST"), timeout=10).close()
+        request = urllib.request.Request(f"{self.url}fixture/event", body, method="POST")
+        urllib.request.urlopen(request, timeout=10).close()
 
     def close(self) -> None:
         self.process.terminate()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page as the binary serves it, over a real server with a real model and real traffic; and that the facts of web/dev, which
-the other tests of the page use, have the shapes of a real server's answers."""
+"""The page as the binary serves it, over a real server with a real model and real traffic; and that the facts of
+web/dev, which the other tests of the page use, have the shapes of a real server's answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def watched(server, registered_model):
     labels = [{"request_id": "first", "row": i, "value": int(value)} for i, value in enumerate(truth)]
     server.post("/api/v1/labels", {"endpoint": "tiny", "labels": labels})
     refused = tiny_models.register(server.url, "tiny", dataset=False)
-    answer = requests.post(f"{server.url}/api/v1/models/tiny/versions/{refused}/transition", json={"to": "Staging"}, timeout=60)
+    transition = f"{server.url}/api/v1/models/tiny/versions/{refused}/transition"
+    answer = requests.post(transition, json={"to": "Staging"}, timeout=60)
     assert answer.json()["error"]["reason"] == "gate_failed", answer.text
     return server
 
@@ -56,16 +57,16 @@ def page(browser, watched):
 
 def test_shows_the_model_its_stage_and_who_answers(page):
     rows = page.texts(selector=".version-row")
-    assert "v1" in rows[0] and "Production" in rows[0]
+    assert rows[0].startswith("v1")
+    assert "Production" in rows[0]
     assert page.texts(selector=".figure-value")[0] == "v1"
     assert [text.replace("\u202f", "") for text in page.texts(selector=".arms td[data-label=Share]")] == ["100%"]
-    assert "flights" not in page.texts(selector="main")[0]
 
 
 def test_says_why_a_version_was_refused(page):
     page.see(selector=".version-row", text="dataset_hash is missing")
     page.see(selector=".decisions", text="Refused by gates")
-    page.run(script="[...document.querySelectorAll('.version-row')].find((row) => row.innerText.includes('v2')).click()")
+    page.click_text(".version-row", "v2")
     page.see(selector=".verdicts", text="dataset_hash is missing")
     page.see(selector=".facts", text="w0 1")
     page.run(script="document.querySelector('.version-row[aria-expanded=true]').click()")
@@ -108,15 +109,18 @@ def test_fits_a_telephone(browser, watched):
 
 
 def missing(fixture, real, where: str) -> list[str]:
-    """Names that the fixture has and the real answer lacks. Where a map is keyed by names of features or tags, only the values count."""
+    """Names that the fixture has and the real answer lacks, but those that are names of features, tags, parameters."""
     if isinstance(fixture, list) and isinstance(real, list):
         return missing(fixture[0], real[0], f"{where}[0]") if fixture and real else []
     if not isinstance(fixture, dict) or not isinstance(real, dict):
         return []
     if where.rsplit(".", 1)[-1] in ("psi", "tags", "aliases", "params", "metrics", "evidence", "data"):
         return []
-    lacking = [f"{where}.{key}" for key in fixture if key not in real]
-    return lacking + [name for key in fixture if key in real for name in missing(fixture[key], real[key], f"{where}.{key}")]
+    lacking = []
+    for key, value in fixture.items():
+        name = f"{where}.{key}"
+        lacking += missing(value, real[key], name) if key in real else [name]
+    return lacking
 
 
 @pytest.mark.parametrize(

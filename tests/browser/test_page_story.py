@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person sees and can do on the page, over the facts of web/dev (their shapes are compared with a real server's in
-test_page.py), and the unit tests of its pure parts."""
+"""What a person sees and can do on the page, over the facts of web/dev (their shapes are compared with a real server's
+in test_page.py), and the unit tests of its pure parts."""
 
 from __future__ import annotations
 
@@ -52,17 +52,19 @@ def test_shows_who_answers_and_why(page):
     shares = [text.replace("\u202f", "") for text in page.texts(selector=".arms td[data-label=Share]")]
     assert sum(float(share.rstrip("%")) for share in shares) == 100
     rollout = page.texts(selector=".rollout")[0]
-    assert "Rolling out" in rollout and "waiting for loss" in rollout
+    assert "Rolling out" in rollout
+    assert "waiting for loss" in rollout
     assert page.texts(selector=".analysis .verdict") == ["Pass", "Pass", "Undecided"]
     assert page.count(selector=".analysis svg.interval") >= 3
 
 
 def test_shows_versions_with_the_reason_of_their_stage_and_their_verdicts(page):
     rows = page.texts(selector=".version-row")
-    assert "Production" in rows[0] and "its rollout was promoted" in rows[0]
+    assert "Production" in rows[0]
+    assert "its rollout was promoted" in rows[0]
     page.click(selector="#models .more")
     page.see(selector=".version-row", text="v9")
-    page.run(script="[...document.querySelectorAll('.version-row')].find((row) => row.innerText.includes('v9')).click()")
+    page.click_text(".version-row", "v9")
     page.see(selector=".verdicts", text="dataset_hash is missing")
     assert "not recorded" in page.texts(selector=".facts")[0]
 
@@ -94,13 +96,13 @@ def test_a_cell_of_the_heat_map_shows_its_distributions_by_mouse_and_by_keyboard
 
 def test_events_arrive_without_reload_and_can_be_filtered(page, story):
     page.run(script="window.notReloaded = true")
-    story.emit("alert.firing", "endpoint/flights/version/6", {"rule": "error_rate", "summary": "a live alarm, just now"})
+    story.emit("alert.firing", "endpoint/flights", {"rule": "error_rate", "summary": "a live alarm, just now"})
     page.see(selector=".events", text="a live alarm, just now")
     assert page.run(script="window.notReloaded") is True
     page.fill(selector=".event-filter input", text="live alarm")
     page.until(script="document.querySelectorAll('.event').length === 1")
     page.fill(selector=".event-filter input", text="")
-    page.run(script="[...document.querySelectorAll('.chips button')].find((chip) => chip.innerText === 'Decisions').click()")
+    page.click_text(".chips button", "Decisions")
     page.until(script="document.querySelectorAll('.event').length === 7")
     page.run(script="document.querySelector('.chips button').click()")
 

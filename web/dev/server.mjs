@@ -93,6 +93,7 @@ function change(request, response) {
 function forward(request, response) {
   const passed = ask(new URL(request.url, values.server), { method: request.method, headers: request.headers }, (answer) => {
     response.writeHead(answer.statusCode, answer.headers);
+    response.flushHeaders(); // a stream may have nothing to say for long
     answer.pipe(response);
   });
   passed.on("error", () => response.destroy());

@@ -42,6 +42,7 @@ export function finePercent(share: Maybe): string {
 export function millis(value: Maybe): string {
   if (!isNumber(value)) return kNone;
   if (value >= 1000) return `${fixed(value / 1000, 2)} s`;
+  if (value > 0 && value < 0.1) return `${fixed(value * 1000, 0)} \u00b5s`;
   return `${fixed(value, value < 1 ? 2 : value < 100 ? 1 : 0)} ms`;
 }
 

@@ -27,6 +27,7 @@ const kGroupOf: Record<string, Group> = {
   policy: "policy",
   pipeline: "pipeline",
   run: "run",
+  logged_model: "run",
   experiment: "run",
 };
 

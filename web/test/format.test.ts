@@ -36,6 +36,7 @@ test("small shares are not rounded into none, large ones not into all", () => {
 });
 
 test("times of answers keep their unit readable", () => {
+  assert.equal(millis(0.026), "26 \u00b5s");
   assert.equal(millis(0.234), "0.23 ms");
   assert.equal(millis(3.42), "3.4 ms");
   assert.equal(millis(250.4), "250 ms");

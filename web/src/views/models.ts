@@ -142,7 +142,7 @@ function facts(version: Version): Node {
   const dataset = metadata.dataset;
   const rows: [string, Child][] = [
     ["Registered", `${moment(version.created)}${version.user ? ` by ${version.user}` : ""}`],
-    ["Data set", dataset?.source || dataset?.name ? `${dataset.name ?? ""}${dataset.source ? ` (${short(dataset.source, 80)})` : ""}` : null],
+    ["Data set", dataset?.source || dataset?.name ? `${dataset.name ?? ""}${dataset.source ? ` (${short(sourceText(dataset.source), 80)})` : ""}` : null],
     ["Data hash", metadata.dataset_hash ? hash(metadata.dataset_hash) : missing()],
     ["Commit", metadata.git_sha ? hash(metadata.git_sha) : missing()],
     ["Training took", isNumber(Number(metadata.training_duration_s ?? NaN)) ? duration(Number(metadata.training_duration_s)) : missing()],
@@ -156,6 +156,17 @@ function facts(version: Version): Node {
     { class: "facts" },
     rows.map(([name, value]) => value !== null && h("div", { key: name }, h("dt", {}, name), h("dd", {}, value))),
   );
+}
+
+/** MLflow keeps the source as JSON: what a reader wants of it is the address. */
+export function sourceText(source: string): string {
+  try {
+    const parsed = JSON.parse(source) as Record<string, unknown> | null;
+    const address = parsed?.["uri"] ?? parsed?.["url"] ?? parsed?.["path"] ?? parsed?.["name"];
+    return typeof address === "string" ? address : source;
+  } catch {
+    return source;
+  }
 }
 
 function missing(): Node {
