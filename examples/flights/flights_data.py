@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 import pathlib
 
 import numpy as np
@@ -51,7 +52,10 @@ def _clock(day: pd.Series, hhmm: pd.Series) -> pd.Series:
 
 
 def _mean_before(asked: pd.Series, left: pd.Series, delay: pd.Series, look_back: pd.Timedelta) -> np.ndarray:
-    """For each moment asked: mean `delay` of flights that left in (moment - look_back, moment]; NaN under LEAST_FLIGHTS."""
+    """For each moment asked: mean `delay` of flights that left in (moment - look_back, moment].
+
+    NaN where there are fewer than LEAST_FLIGHTS.
+    """
     order = np.argsort(left.to_numpy(), kind="stable")
     times = left.to_numpy()[order]
     sums = np.concatenate([[0.0], np.cumsum(delay.to_numpy()[order])])
@@ -80,7 +84,21 @@ def _point_in_time(flights: pd.DataFrame) -> pd.DataFrame:
 
 @functools.cache
 def load() -> pd.DataFrame:
-    """One row a flight in order of `asked_at`; columns FEATURES, `late` (NaN when never flown), the times and `flight_id`."""
+    """One row a flight in order of `asked_at`: FEATURES, `late` (NaN when never flown), the times and `flight_id`.
+
+    With FLIGHTS_CACHE (a file name) in the environment the table is made once and then read from there.
+    """
+    cache = os.environ.get("FLIGHTS_CACHE")
+    if cache and os.path.exists(cache):
+        return pd.read_parquet(cache)
+    table = _make()
+    if cache:
+        table.to_parquet(cache + ".part")
+        os.replace(cache + ".part", cache)
+    return table
+
+
+def _make() -> pd.DataFrame:
     folder = _folder()
     flights = pd.read_csv(folder / "flights.csv.zip")
     weather = pd.read_csv(folder / "weather.csv")
@@ -105,7 +123,12 @@ def load() -> pd.DataFrame:
     flights["label_at"] = flights["planned_at"] + pd.to_timedelta(minutes, unit="min")
     flights["flight_id"] = (
         flights["planned_at"].dt.strftime("%Y%m%dT%H%M")
-        + "-" + flights["carrier"] + flights["flight"].astype(str) + "-" + flights["origin"] + flights["dest"]
+        + "-"
+        + flights["carrier"]
+        + flights["flight"].astype(str)
+        + "-"
+        + flights["origin"]
+        + flights["dest"]
     )
     flights[NUMBERS] = flights[NUMBERS].astype(np.float32)
     flights["window"] = (flights["asked_at"] - FIRST_DAY) // WINDOW
