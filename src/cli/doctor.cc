@@ -244,6 +244,17 @@ base::Result<std::string> CandidateWasJudged(const Examination& server, const st
                       model + " version " + version + " was never judged");
 }
 
+// What any step of the run wrote under that key; empty when none did.
+std::string OutputOf(const Json& run, const std::string& key) {
+  const Json* outputs = run.Find("outputs");
+  if (outputs == nullptr || !outputs->is_object()) return {};
+  for (const auto& [step, values] : outputs->AsObject()) {
+    const Json* value = values.Find(key);
+    if (value != nullptr && value->is_string()) return value->AsString();
+  }
+  return {};
+}
+
 base::Result<std::string> PipelineStages(const Examination& server) {
   const Json json = TRY(server.Ask("GET", "/api/v1/pipelines"));
   const Json* pipelines = json.Find("pipelines");
@@ -260,9 +271,9 @@ base::Result<std::string> PipelineStages(const Examination& server) {
     return base::FailedPrecondition("run_failed",
                                     "pipeline " + name + " " + Cell(finished, "state"));
   }
-  const std::string model = Cell(finished, "outputs.model");
-  const std::string version = Cell(finished, "outputs.version");
-  if (version == "-")
+  const std::string model = OutputOf(finished, "model");
+  const std::string version = OutputOf(finished, "version");
+  if (version.empty())
     return base::FailedPrecondition("no_version", "pipeline " + name + " registered no version");
   return CandidateWasJudged(server, model, version);
 }
