@@ -7,7 +7,7 @@ import type { Store } from "../store.ts";
 import { whyStage, type Tone } from "../story.ts";
 import { badge, card, command, dot, empty, fault, skeleton, stageBadge, timeOf, when } from "./parts.ts";
 
-const kFirstVersions = 6;
+const kFirstVersions = 8;
 
 export function models(store: Store): Node {
   const all = store.models.data?.models ?? [];
