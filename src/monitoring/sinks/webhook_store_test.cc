@@ -27,8 +27,10 @@ class WebhookSinkStore : public testing::Test {
       if (!retry_after_.empty()) response.SetHeader("Retry-After", retry_after_);
       return response;
     });
-    router_.Add("POST", "/silent",
-                [this](net::HttpRequest, net::Respond respond) { silent_ = std::move(respond); });
+    router_.Add("POST", "/silent", [this](net::HttpRequest, net::Respond respond) {
+      const std::lock_guard lock(mutex_);
+      silent_ = std::move(respond);
+    });
     net::HttpServerSettings settings;
     settings.listen = "127.0.0.1:0";
     server_ = std::make_unique<net::HttpServer>(settings, router_, pool_, metrics_);
@@ -36,7 +38,10 @@ class WebhookSinkStore : public testing::Test {
     url_ = "http://127.0.0.1:" + std::to_string(server_->port());
   }
   void TearDown() override {
-    if (silent_) silent_(net::HttpResponse::Text(200, ""));
+    {
+      const std::lock_guard lock(mutex_);
+      if (silent_) silent_(net::HttpResponse::Text(200, ""));
+    }
     server_->Stop();
   }
   Delivery Post(const std::string& path, const std::string& secret = "",
