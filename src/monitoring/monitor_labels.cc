@@ -116,9 +116,13 @@ void Monitor::State::TellLabelled(const RowFacts& facts, const LabelInput& label
 void Monitor::State::JoinPending(const PredictionView& view) {
   const std::string endpoint(view.endpoint);
   LabelOutcome outcome;
-  for (const PendingLabel& label : pending.TakeFor(view)) {
+  for (PendingLabel& label : pending.TakeFor(view)) {
     const RowFacts facts = FactsOf(view, label.input.row, table->RuleOf(endpoint));
-    CountOutcome(endpoint, table->Join(facts, label.input.value, label.input.time), outcome);
+    const Joined joined = table->Join(facts, label.input.value, label.input.time);
+    CountOutcome(endpoint, joined, outcome);
+    if (joined != Joined::kNew) continue;
+    label.input.prediction_id = FormatPredictionId(FormatUlid(view.id), label.input.row, view.rows);
+    TellLabelled(facts, label.input);
   }
 }
 

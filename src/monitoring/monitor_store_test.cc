@@ -103,6 +103,29 @@ TEST_P(MonitorStore, ReopensTheQualityOfAWindowForLateLabels) {
   EXPECT_EQ(monitor_->Windows("flights", {}, {}, {}).value()[0].quality->estimates.n, 100);
 }
 
+TEST_P(MonitorStore, TellsOfEachLabelledRowOnce) {
+  Start();
+  PredictionRecord late = TestRecord(9'000, 7, {0.25f, 0.75f}, {1, 2}, {"", ""});
+  late.request_id = "late";
+  ASSERT_TRUE(monitor_->AddLabels("flights", {{"", "late", 1, true, 10}}).ok());
+  EXPECT_TRUE(labelled_.empty());
+  Append(late);
+  monitor_->Flush();
+  ASSERT_EQ(labelled_.size(), 1u);  // by the counting thread
+  EXPECT_EQ(labelled_[0].prediction_id, TestUlid(9'000) + ".1");
+  EXPECT_EQ(labelled_[0].predicted, 7);
+  EXPECT_EQ(labelled_[0].score, 0.75);
+  EXPECT_TRUE(labelled_[0].label);
+  ASSERT_TRUE(monitor_
+                  ->AddLabels("flights", {{TestUlid(9'000) + ".1", "", 0, true, 11},
+                                          {TestUlid(9'000) + ".0", "", 0, false, 11}})
+                  .ok());
+  ASSERT_EQ(labelled_.size(), 2u);
+  EXPECT_EQ(labelled_[1].prediction_id, TestUlid(9'000) + ".0");
+  Start();
+  EXPECT_EQ(labelled_.size(), 2u);  // reading the logs again tells nothing
+}
+
 TEST_P(MonitorStore, RefusesLabelsThatMakeNoSense) {
   Start();
   const auto ids = Traffic(0, 1);

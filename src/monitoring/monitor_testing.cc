@@ -61,6 +61,7 @@ void MonitorFixture::Start() {
   events_ = std::make_unique<events::EventLog>(*database_, clock_);
   Monitor::Parts parts{*database_, *events_, clock_, metrics_, find_baseline_, {}};
   parts.sinks.push_back(std::make_unique<FakeSink>(sink_));
+  parts.on_labelled = [this](const LabelledPrediction& row) { labelled_.push_back(row); };
   monitor_ = std::make_unique<Monitor>(std::move(parts), settings_, folder_.path());
   ASSERT_EQ(monitor_->Start().ToString(), "OK");
 }

@@ -58,6 +58,7 @@ class MonitorFixture : public testing::TestWithParam<std::string> {
   MonitorSettings settings_;
   Monitor::FindBaseline find_baseline_;
   std::shared_ptr<FakeSink::Record> sink_ = std::make_shared<FakeSink::Record>();
+  std::vector<LabelledPrediction> labelled_;  // what was told as it came
   std::unique_ptr<Monitor> monitor_;
   uint64_t next_id_ = 1;
   std::vector<float> scores_;  // by id - 1
