@@ -14,6 +14,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import tiny_models
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from skl2onnx import to_onnx
@@ -36,21 +37,19 @@ def data():
     return rows, (rows["a"] + rows["b"] > 0).astype(int)
 
 
-def train(data, name, *, with_dataset=True, flavor="sklearn"):
+def train(data, name, *, flavor="sklearn"):
     """Logs a run as people do and registers its model; returns (run id, version, model)."""
     rows, target = data
     mlflow.set_experiment("clients")
     with mlflow.start_run() as run:
         mlflow.log_params({"solver": "lbfgs", "C": 1.0})
-        if with_dataset:
-            table = rows.assign(target=target)
-            dataset = mlflow.data.from_pandas(table, source="random rows 0", targets="target")
-            mlflow.log_input(dataset, context="training")
+        table = rows.assign(target=target)
+        dataset = mlflow.data.from_pandas(table, source="random rows 0", targets="target")
+        mlflow.log_input(dataset, context="training")
         model = LogisticRegression().fit(rows, target)
         mlflow.set_tags({"git_sha": "0123456789abcdef", "team": "trees"})
         for step, value in enumerate([0.5, 0.7, 0.9]):
             mlflow.log_metric("auc", value, step=step)
-        mlflow.log_dict({"rows": 3}, "golden/golden.json")
         if flavor == "onnx":
             exported = to_onnx(model, rows.to_numpy()[:1], options={"zipmap": False})
             info = mlflow.onnx.log_model(exported, name="model", registered_model_name=name)
@@ -212,25 +211,27 @@ def test_onnx_goes_the_same_way(client, data):
     assert (np.asarray(labels) == model.predict(rows)).all()
 
 
-def test_stages_go_through_the_gates(client, data, first):
-    rows, _ = data
-    number = first[1]
-    client.transition_model_version_stage("trees", number, "Staging")
-    client.transition_model_version_stage("trees", number, "Production")
-    assert client.get_model_version("trees", number).current_stage == "Production"
-    assert (mlflow.pyfunc.load_model("models:/trees/Production").predict(rows) == first[2].predict(rows)).all()
-    _, second, _ = train(data, "trees")
-    assert second == number + 1
-    client.transition_model_version_stage("trees", second, "Staging")
-    client.transition_model_version_stage("trees", second, "Production")
-    assert client.get_model_version("trees", number).current_stage == "Archived"
-    latest = {v.current_stage: int(v.version) for v in client.get_latest_versions("trees")}
-    assert latest == {"Archived": number, "Production": second}
-    assert [int(v.version) for v in client.get_latest_versions("trees", ["Production"])] == [second]
+def test_stages_go_through_the_gates(client, server):
+    rows = tiny_models.rows(20, seed=7)
+    table = {name: rows[:, [i]] for i, name in enumerate(tiny_models.FEATURES)}
+    first = tiny_models.register(server.url, "gated")
+    client.transition_model_version_stage("gated", first, "Staging")
+    client.transition_model_version_stage("gated", first, "Production")
+    assert client.get_model_version("gated", first).current_stage == "Production"
+    answers = mlflow.pyfunc.load_model("models:/gated/Production").predict(table)
+    assert np.allclose(answers["probabilities"][:, 1], tiny_models.score(rows), atol=1e-5)
+    second = tiny_models.register(server.url, "gated", bias=0.5)
+    assert second == first + 1
+    client.transition_model_version_stage("gated", second, "Staging")
+    client.transition_model_version_stage("gated", second, "Production")
+    assert client.get_model_version("gated", first).current_stage == "Archived"
+    latest = {v.current_stage: int(v.version) for v in client.get_latest_versions("gated")}
+    assert latest == {"Archived": first, "Production": second}
+    assert [int(v.version) for v in client.get_latest_versions("gated", ["Production"])] == [second]
 
 
-def test_a_version_without_its_data_set_is_refused_and_told_why(client, data):
-    _, number, _ = train(data, "forgetful", with_dataset=False)
+def test_a_version_without_its_data_set_is_refused_and_told_why(client, server):
+    number = tiny_models.register(server.url, "forgetful", dataset=False)
     error = refused(client.transition_model_version_stage, "forgetful", number, "Staging")
     assert error.error_code == "INVALID_STATE"
     assert "dataset_hash is missing" in error.message
@@ -238,10 +239,10 @@ def test_a_version_without_its_data_set_is_refused_and_told_why(client, data):
     assert client.get_model_version("forgetful", number).current_stage == "None"
 
 
-def test_what_is_missing_may_be_sent_later(client, data):
-    run_id, number, _ = train(data, "late", with_dataset=False)
+def test_what_is_missing_may_be_sent_later(client, server):
+    number = tiny_models.register(server.url, "late", dataset=False)
     refused(client.transition_model_version_stage, "late", number, "Staging")
-    client.set_tag(run_id, "dataset_hash", "sha256:1234")
+    client.set_tag(client.get_model_version("late", number).run_id, "dataset_hash", "sha256:1234")
     client.transition_model_version_stage("late", number, "Staging")
     assert client.get_model_version("late", number).current_stage == "Staging"
 
@@ -326,8 +327,9 @@ def test_what_is_in_use_is_not_deleted(client, data):
     assert refused(client.get_registered_model, "kept").error_code == "RESOURCE_DOES_NOT_EXIST"
 
 
-def test_concurrent_promotions_leave_one_in_production(client, data):
-    run_id, number, _ = train(data, "race")
+def test_concurrent_promotions_leave_one_in_production(client, server):
+    number = tiny_models.register(server.url, "race")
+    run_id = client.get_model_version("race", number).run_id
     versions = [number]
     for _ in range(3):
         versions.append(int(client.create_model_version("race", f"models:/race/{number}", run_id).version))
