@@ -21,7 +21,8 @@ class Replay:
     def __init__(self, api: ServerApi, http: str, grpc: str, start: pd.Timestamp, share: float = 1.0):
         self.api = api
         self.callers = [Counted(HttpCaller(http)), Counted(GrpcCaller(grpc)), Counted(InvocationsCaller(http))]
-        self.pool = concurrent.futures.ThreadPoolExecutor(max_workers=len(self.callers))
+        # A thread for each caller: tritonclient's HTTP client belongs to the thread that uses it.
+        self.threads = [concurrent.futures.ThreadPoolExecutor(max_workers=1) for _ in self.callers]
         flights = flights_data.load()
         if share < 1:
             flights = flights.sample(frac=share, random_state=3).sort_index()
@@ -52,9 +53,8 @@ class Replay:
 
     def _ask(self, rows: pd.DataFrame, single: bool) -> None:
         shares = self._split(rows, single)
-        futures = [
-            self.pool.submit(self._send, caller, share) for caller, share in zip(self.callers, shares, strict=True)
-        ]
+        work = zip(self.threads, self.callers, shares, strict=True)
+        futures = [thread.submit(self._send, caller, share) for thread, caller, share in work]
         for future in futures:
             for table, answer in future.result():
                 self._remember(table, answer)
