@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a bad window to a delivered message, on real databases.
+#include <gtest/gtest.h>
+
 #include <thread>
 
 #include "monitoring/monitor_testing.h"
@@ -10,8 +12,9 @@ namespace {
 
 using base::kHour;
 
-class AlertsStore : public MonitorFixture {
+class AlertsStore : public testing::TestWithParam<std::string>, public MonitorHarness {
  protected:
+  AlertsStore() : MonitorHarness(GetParam()) {}
   // A good hour or one whose scores have moved, judged.
   void Hour(int hour, bool bad, int64_t version = 1) {
     Traffic(hour, 400, version, bad ? 0.5f : 0.0f);
@@ -161,8 +164,7 @@ TEST_P(AlertsStore, DeliversFiringAndResolvedInTheirOrder) {
 // The outbox by itself, step by step.
 class OutboxStore : public AlertsStore {
  protected:
-  void SetUp() override {
-    AlertsStore::SetUp();
+  OutboxStore() {
     events_ = std::make_unique<events::EventLog>(*database_, clock_);
     Reopen();
   }

@@ -9,7 +9,10 @@ namespace {
 
 using base::kHour;
 
-class MonitorStore : public MonitorFixture {};
+class MonitorStore : public testing::TestWithParam<std::string>, public MonitorHarness {
+ protected:
+  MonitorStore() : MonitorHarness(GetParam()) {}
+};
 INSTANTIATE_TEST_SUITE_P(Databases, MonitorStore, testing::ValuesIn(storage::DatabaseKinds()));
 
 TEST_P(MonitorStore, ShowsAWindowsCountsDriftAndQuality) {

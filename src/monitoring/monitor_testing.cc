@@ -15,6 +15,8 @@ float Uniform(uint64_t number) {
   return static_cast<float>(turned - static_cast<double>(static_cast<uint64_t>(turned)));
 }
 
+void MustBeOk(const base::Status& status) { CHECK(status.ok(), status.ToString()); }
+
 }  // namespace
 
 std::vector<std::string> FakeSink::Record::Types() {
@@ -45,9 +47,9 @@ std::string TestBaselineJson() {
   return base::Json::MakeObject({{"columns", columns}, {"scores", scores}}).Dump();
 }
 
-void MonitorFixture::SetUp() {
-  ASSERT_EQ(database_->Migrate(events::Migrations()).ToString(), "OK");
-  ASSERT_EQ(database_->Migrate(Migrations()).ToString(), "OK");
+MonitorHarness::MonitorHarness(const std::string& kind) : database_(kind) {
+  MustBeOk(database_->Migrate(events::Migrations()));
+  MustBeOk(database_->Migrate(Migrations()));
   settings_.window = {base::kHour};
   settings_.label_wait = {0};
   settings_.label_durability = "process";
@@ -56,21 +58,19 @@ void MonitorFixture::SetUp() {
   };
 }
 
-void MonitorFixture::Start() {
+void MonitorHarness::Start() {
   monitor_.reset();
   events_ = std::make_unique<events::EventLog>(*database_, clock_);
   Monitor::Parts parts{*database_, *events_, clock_, metrics_, find_baseline_, {}};
   parts.sinks.push_back(std::make_unique<FakeSink>(sink_));
   parts.on_labelled = [this](const LabelledPrediction& row) { labelled_.push_back(row); };
   monitor_ = std::make_unique<Monitor>(std::move(parts), settings_, folder_.path());
-  ASSERT_EQ(monitor_->Start().ToString(), "OK");
+  MustBeOk(monitor_->Start());
 }
 
-void MonitorFixture::Append(const PredictionRecord& record) {
-  ASSERT_EQ(monitor_->Append(record).ToString(), "OK");
-}
+void MonitorHarness::Append(const PredictionRecord& record) { MustBeOk(monitor_->Append(record)); }
 
-std::vector<std::string> MonitorFixture::Traffic(int hour, int rows, int64_t version, float shift) {
+std::vector<std::string> MonitorHarness::Traffic(int hour, int rows, int64_t version, float shift) {
   std::vector<std::string> ids;
   for (int i = 0; i < rows; ++i) {
     const base::Micros time = hour * base::kHour + i * (base::kHour / rows);
@@ -86,10 +86,10 @@ std::vector<std::string> MonitorFixture::Traffic(int hour, int rows, int64_t ver
   return ids;
 }
 
-void MonitorFixture::LabelAll(const std::vector<std::string>& ids, int hour, bool honest) {
+void MonitorHarness::LabelAll(const std::vector<std::string>& ids, int hour, bool honest) {
   const base::Micros time = (hour + 1) * base::kHour;
   if (clock_.Now() < time) {
-    ASSERT_TRUE(clock_.Advance(time).ok());
+    MustBeOk(clock_.Advance(time));
   }
   std::vector<LabelInput> labels;
   for (const std::string& id : ids) {
@@ -98,23 +98,22 @@ void MonitorFixture::LabelAll(const std::vector<std::string>& ids, int hour, boo
     const float truth = honest ? scores_[number - 1] : 0.5f;
     labels.push_back({id, "", 0, chance < truth, time});
   }
-  const auto outcome = monitor_->AddLabels("flights", labels);
-  ASSERT_EQ(outcome.status().ToString(), "OK");
+  MustBeOk(monitor_->AddLabels("flights", labels).status());
 }
 
-std::vector<Alert> MonitorFixture::Alerts(const std::string& state) {
+std::vector<Alert> MonitorHarness::Alerts(const std::string& state) {
   return monitor_->ListAlerts({.state = state, .endpoint = ""}).value();
 }
 
-std::vector<events::Event> MonitorFixture::Events(const std::string& type) {
+std::vector<events::Event> MonitorHarness::Events(const std::string& type) {
   return events_->List({.type_prefix = type}).value();
 }
 
-void MonitorFixture::Tick(base::Micros now) {
+void MonitorHarness::Tick(base::Micros now) {
   if (clock_.Now() < now) {
-    ASSERT_TRUE(clock_.Advance(now).ok());
+    MustBeOk(clock_.Advance(now));
   }
-  ASSERT_EQ(monitor_->Tick(now).ToString(), "OK");
+  MustBeOk(monitor_->Tick(now));
 }
 
 }  // namespace slipway::monitoring

@@ -2,8 +2,6 @@
 // A Monitor over a real database and real logs, for tests of this room.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -36,10 +34,11 @@ class FakeSink final : public AlertSink {
 };
 
 // Windows of an hour from 1970; the baseline of version n is what `baselines` says.
-class MonitorFixture : public testing::TestWithParam<std::string> {
- protected:
-  void SetUp() override;
-  void Start();  // again: a restart
+// A call that fails ends the program with a message.
+class MonitorHarness {
+ public:
+  explicit MonitorHarness(const std::string& kind);  // of the database
+  void Start();                                      // again: a restart
   void Append(const PredictionRecord& record);
   // `rows` single-row predictions of a version spread over the hour: x and score uniform in [0, 1)
   // + shift, a label later that follows the score when `honest`, else nothing. Returns the ids.
@@ -50,7 +49,7 @@ class MonitorFixture : public testing::TestWithParam<std::string> {
   std::vector<events::Event> Events(const std::string& type);
   void Tick(base::Micros now);
 
-  storage::TestDatabase database_{GetParam()};
+  storage::TestDatabase database_;
   storage::TestFolder folder_;
   base::DrivenClock clock_{0};
   base::Metrics metrics_;

@@ -161,6 +161,21 @@ size_t GuessSize(const PredictionRecord& record) {
   return size;
 }
 
+double FloatAt(DataType type, std::string_view bytes, int64_t index) {
+  switch (type) {
+    case DataType::kFp16:
+      return HalfToFloat(ElementAt<uint16_t>(bytes, index));
+    case DataType::kBf16:
+      return std::bit_cast<float>(static_cast<uint32_t>(ElementAt<uint16_t>(bytes, index)) << 16);
+    case DataType::kFp32:
+      return ElementAt<float>(bytes, index);
+    case DataType::kFp64:
+      return ElementAt<double>(bytes, index);
+    default:
+      return std::numeric_limits<double>::quiet_NaN();
+  }
+}
+
 enum class LabelKind : uint8_t { kFalse = 0, kTrue = 1, kNumber = 2, kText = 3 };
 
 void WriteLabelValue(ByteWriter& out, const LabelValue& value) {
@@ -260,18 +275,9 @@ double TensorView::NumberAt(int64_t index) const {
       return ElementAt<int32_t>(bytes, index);
     case DataType::kInt64:
       return static_cast<double>(ElementAt<int64_t>(bytes, index));
-    case DataType::kFp16:
-      return HalfToFloat(ElementAt<uint16_t>(bytes, index));
-    case DataType::kBf16:
-      return std::bit_cast<float>(static_cast<uint32_t>(ElementAt<uint16_t>(bytes, index)) << 16);
-    case DataType::kFp32:
-      return ElementAt<float>(bytes, index);
-    case DataType::kFp64:
-      return ElementAt<double>(bytes, index);
-    case DataType::kString:
-      break;
+    default:
+      return FloatAt(type, bytes, index);
   }
-  return std::numeric_limits<double>::quiet_NaN();
 }
 
 base::Status ReadPrediction(std::string_view bytes, PredictionView& view) {
