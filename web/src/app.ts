@@ -107,7 +107,7 @@ function draw(): void {
             part("events"),
           ),
     ),
-    h("footer", { key: "footer" }, h("a", { href: "/api/v1/openapi.json" }, "API"), h("a", { href: "/metrics" }, "Metrics"), h("span", {}, "All times are UTC.")),
+    h("footer", { key: "footer" }, h("a", { href: "/api/v1/info" }, "About this server"), h("a", { href: "/metrics" }, "Metrics"), h("span", {}, "All times are UTC.")),
   ]);
   measure();
 }

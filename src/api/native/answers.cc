@@ -7,7 +7,6 @@
 #include "base/clock.h"
 
 namespace slipway::api::native {
-namespace {
 
 base::Result<int64_t> ParseNumber(std::string_view name, std::string_view text) {
   int64_t number = 0;
@@ -18,8 +17,6 @@ base::Result<int64_t> ParseNumber(std::string_view name, std::string_view text) 
   }
   return number;
 }
-
-}  // namespace
 
 void AddJson(net::Router& router, std::string_view method, std::string_view pattern,
              JsonHandler handler) {

@@ -28,6 +28,8 @@ base::Result<base::Json> ReadBody(const net::HttpRequest& request,
                                   std::initializer_list<std::string_view> known);
 // `?limit=`: 1 to kMostRows.
 base::Result<int64_t> LimitOf(const net::HttpRequest& request);
+// A whole number; kInvalidArgument naming `name`.
+base::Result<int64_t> ParseNumber(std::string_view name, std::string_view text);
 base::Result<int64_t> NumberParam(const net::HttpRequest& request, std::string_view name);
 base::Result<std::optional<int64_t>> NumberQuery(const net::HttpRequest& request,
                                                  std::string_view name);

@@ -25,6 +25,13 @@ base::Result<Json> ListEvents(const events::EventLog& log, const net::HttpReques
   return Json::MakeObject({{"events", std::move(events)}});
 }
 
+// Where a stream goes on: what a reconnecting EventSource says it has seen, else `?after=`.
+base::Result<int64_t> ListenFrom(const net::HttpRequest& request) {
+  const std::string_view seen = request.GetHeader("Last-Event-ID");
+  if (seen.empty()) return TRY(NumberQuery(request, "after")).value_or(0);
+  return ParseNumber("Last-Event-ID", seen);
+}
+
 }  // namespace
 
 void RegisterEvents(net::Router& router, const Parts& parts) {
@@ -33,8 +40,8 @@ void RegisterEvents(net::Router& router, const Parts& parts) {
           [&log](net::HttpRequest& request) { return ListEvents(log, request); });
   auto stream = std::make_shared<EventStream>(log);
   router.AddBlocking("GET", "/api/v1/events/stream", [stream](net::HttpRequest& request) {
-    const auto after = NumberQuery(request, "after");
-    return after.ok() ? stream->Listen(after->value_or(0)) : net::ErrorResponse(after.status());
+    const auto after = ListenFrom(request);
+    return after.ok() ? stream->Listen(*after) : net::ErrorResponse(after.status());
   });
   AddJson(router, "POST", "/api/v1/audit/verify", [&log](net::HttpRequest&) -> base::Result<Json> {
     TRY(log.VerifyChain());
