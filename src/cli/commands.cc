@@ -257,7 +257,7 @@ std::vector<Command> OperationCommands() {
         {"TIME", "time"},
         {"TYPE", "type"},
         {"SUBJECT", "subject"},
-        {"ACTOR", "actor.name"}}},
+        {"ACTOR", "actor"}}},
       {"audit",
        "verify",
        "Recompute the hash chain over all events",
