@@ -151,10 +151,10 @@ std::vector<Command> TrafficCommands() {
        {}},
       {"rollouts",
        "promote",
-       "End a rollout in the candidate's favour without its analysis",
+       "End a rollout in the candidate's favour without its analysis; needs --reason",
        "POST",
        "/api/v1/rollouts/{id}/promote",
-       {id, Body("reason", Kind::kText, "why; written into the event", true)},
+       {id, Body("reason", Kind::kText, "why; written into the event")},
        "",
        {}},
   };
