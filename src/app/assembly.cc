@@ -4,7 +4,7 @@
 
 #include <grpcpp/impl/service_type.h>
 
-#include "lifecycle/gates/gates.h"
+#include "lifecycle/gates.h"
 #include "registry/gates.h"
 #include "slipway_rows.h"
 #include "storage/blobs_file.h"

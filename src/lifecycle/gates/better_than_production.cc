@@ -2,7 +2,7 @@
 // Gate: a challenger must beat what is in production on what production lately saw.
 #include <cstdio>
 
-#include "lifecycle/gates/gates.h"
+#include "lifecycle/gates.h"
 
 namespace slipway::lifecycle {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "base/files.h"
 #include "inference/compare.h"
-#include "lifecycle/gates/gates.h"
+#include "lifecycle/gates.h"
 #include "lifecycle/golden.h"
 #include "lifecycle/run_model.h"
 

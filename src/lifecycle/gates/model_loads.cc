@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gate: a version that cannot be loaded never gets near traffic.
-#include "lifecycle/gates/gates.h"
+#include "lifecycle/gates.h"
 
 namespace slipway::lifecycle {
 namespace {
