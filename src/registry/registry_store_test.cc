@@ -21,6 +21,11 @@
 namespace slipway::registry {
 namespace {
 
+class RegistryStore : public testing::TestWithParam<std::string>, protected RegistryHouse {
+ protected:
+  RegistryStore() : RegistryHouse(GetParam()) {}
+};
+
 using base::Code;
 using base::Status;
 
@@ -101,7 +106,7 @@ TEST_P(RegistryStore, LeavesNoFilesOfAVersionThatFailed) {
 
 TEST_P(RegistryStore, FinishesAtStartWhatACrashLeftHalfDone) {
   const Version before = registry_->CreateVersion(Request()).value();
-  Run("UPDATE registry_versions SET status = 'PENDING_REGISTRATION', manifest = '[]'");
+  Sql("UPDATE registry_versions SET status = 'PENDING_REGISTRATION', manifest = '[]'");
   ASSERT_TRUE(blobs_->Remove("models/fraud/v1/model.onnx").ok());
   ASSERT_TRUE(Open(*blobs_)->Start().ok());
   const Version after = registry_->GetVersion("fraud", 1).value();
@@ -112,7 +117,7 @@ TEST_P(RegistryStore, FinishesAtStartWhatACrashLeftHalfDone) {
 
 TEST_P(RegistryStore, FailsAtStartWhatCannotBeFinished) {
   NewVersion();
-  Run("UPDATE registry_versions SET status = 'PENDING_REGISTRATION', manifest = '[]'");
+  Sql("UPDATE registry_versions SET status = 'PENDING_REGISTRATION', manifest = '[]'");
   ASSERT_TRUE(blobs_->Remove("artifacts/1/r/artifacts/model").ok());
   ASSERT_TRUE(Open(*blobs_)->Start().ok());
   EXPECT_EQ(registry_->GetVersion("fraud", 1)->status, "FAILED_REGISTRATION");
@@ -121,8 +126,8 @@ TEST_P(RegistryStore, FailsAtStartWhatCannotBeFinished) {
 
 TEST_P(RegistryStore, RemovesAtStartTheFilesThatACrashedDeletionLeft) {
   NewVersion();
-  Run("DELETE FROM registry_versions");
-  Run("INSERT INTO registry_unwanted_folders (folder) VALUES ('models/fraud/v1')");
+  Sql("DELETE FROM registry_versions");
+  Sql("INSERT INTO registry_unwanted_folders (folder) VALUES ('models/fraud/v1')");
   ASSERT_TRUE(registry_->Start().ok());
   EXPECT_TRUE(blobs_->ListAll("models/fraud/v1")->empty());
   EXPECT_TRUE(database_->Query("SELECT folder FROM registry_unwanted_folders")->empty());

@@ -3,8 +3,6 @@
 // tests.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <memory>
 #include <string>
@@ -39,18 +37,21 @@ class ToldGate final : public Gate {
   std::atomic<int>& asked_;
 };
 
-class RegistryStore : public testing::TestWithParam<std::string> {
+// Everything a test needs, open and filled; what cannot be made ends the test process.
+class RegistryHouse {
  protected:
-  void SetUp() override {
-    ASSERT_EQ(database_->Migrate(events::Migrations()).ToString(), "OK");
-    ASSERT_EQ(database_->Migrate(Migrations()).ToString(), "OK");
+  explicit RegistryHouse(const std::string& database_kind) : database_(database_kind) {
+    Must(database_->Migrate(events::Migrations()));
+    Must(database_->Migrate(Migrations()));
     blobs_ = storage::OpenFileBlobs("file:" + (folder_ / "blobs")).TakeValue();
-    ASSERT_TRUE(blobs_->Put("artifacts/1/r/artifacts/model/model.onnx", "weights").ok());
-    ASSERT_TRUE(blobs_->Put("artifacts/1/r/artifacts/model/MLmodel", "flavors").ok());
-    ASSERT_TRUE(blobs_->Put("artifacts/1/r/artifacts/golden/golden.json", "{}").ok());
+    Must(blobs_->Put("artifacts/1/r/artifacts/model/model.onnx", "weights").status());
+    Must(blobs_->Put("artifacts/1/r/artifacts/model/MLmodel", "flavors").status());
+    Must(blobs_->Put("artifacts/1/r/artifacts/golden/golden.json", "{}").status());
     registry_ = Open(*blobs_);
-    ASSERT_TRUE(registry_->CreateModel("fraud", {}, "", kAda).ok());
+    Must(registry_->CreateModel("fraud", {}, "", kAda).status());
   }
+
+  static void Must(const base::Status& status) { CHECK(status.ok(), status.ToString()); }
 
   std::unique_ptr<Registry> Open(storage::Blobs& blobs) {
     RegistrySettings settings;
@@ -95,17 +96,17 @@ class RegistryStore : public testing::TestWithParam<std::string> {
     filter.limit = 1;
     return events_.List(filter).value().front();
   }
-  void Run(std::string_view sql) {
+  void Sql(std::string_view sql) {
     const base::Status status =
         database_->Write([&](storage::Transaction& transaction) -> base::Status {
           TRY(transaction.Execute(sql));
           return {};
         });
-    ASSERT_EQ(status.ToString(), "OK");
+    Must(status);
   }
 
   storage::TestFolder folder_;
-  storage::TestDatabase database_{GetParam()};
+  storage::TestDatabase database_;
   base::DrivenClock clock_{1'000'000};
   events::EventLog events_{*database_, clock_};
   std::unique_ptr<storage::Blobs> blobs_;

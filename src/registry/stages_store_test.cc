@@ -22,6 +22,11 @@
 namespace slipway::registry {
 namespace {
 
+class RegistryStore : public testing::TestWithParam<std::string>, protected RegistryHouse {
+ protected:
+  RegistryStore() : RegistryHouse(GetParam()) {}
+};
+
 using base::Code;
 using base::Json;
 

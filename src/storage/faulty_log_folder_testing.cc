@@ -108,7 +108,8 @@ class FaultyFolder final : public LogFolder {
 
 std::unique_ptr<LogFolder> FaultyDisk::Open() { return std::make_unique<FaultyFolder>(*this); }
 
-void FaultyDisk::LosePower(std::mt19937& random) {
+void FaultyDisk::LosePower(uint32_t seed) {
+  std::mt19937 random(seed);
   const std::lock_guard lock(mutex_);
   std::erase_if(files_, [](const auto& file) { return !file.second->name_synced; });
   for (auto& [name, content] : files_) {

@@ -7,7 +7,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -24,7 +23,7 @@ class FaultyDisk {
 
   // As after a power loss: names and bytes that were not synced are gone, of each file's unsynced
   // end a random part stays.
-  void LosePower(std::mt19937& random);
+  void LosePower(uint32_t seed);
 
   // Bytes that still fit; a write past it is short, a further one fails with ENOSPC.
   int64_t room_bytes = 1 << 30;

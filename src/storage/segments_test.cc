@@ -329,7 +329,7 @@ TEST_F(SegmentsTest, PowerLossTakesNothingThatWasAcknowledged) {
     EXPECT_FALSE(log->Append("never acknowledged" + std::string(random() % 500, '!')).ok());
     disk_.fail_sync = false;
     log.reset();
-    disk_.LosePower(random);
+    disk_.LosePower(static_cast<uint32_t>(random()));
     std::set<std::string> kept;
     for (const std::string& record : All(*Open())) kept.insert(record);
     for (const std::string& record : acknowledged) ASSERT_TRUE(kept.contains(record)) << record;
