@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 #include "pipelines/runner.h"
@@ -20,6 +22,14 @@ namespace {
 
 constexpr int64_t kMaxListed = 1000;
 constexpr int64_t kLogTailBytes = 1 << 20;
+
+// Steps run in folders of their own: what they are told must not depend on the server's.
+PipelineSurroundings Absolute(PipelineSurroundings surroundings) {
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(surroundings.data_folder, error);
+  if (!error) surroundings.data_folder = absolute.string();
+  return surroundings;
+}
 
 }  // namespace
 
@@ -37,38 +47,38 @@ void Describe(base::Schema& schema, PipelineSettings& settings) {
       1000000);
 }
 
-struct Pipelines::State : Runner {
-  using Runner::Runner;
+struct Pipelines::State {
+  const std::unique_ptr<Runner> runner;
 };
 
 Pipelines::Pipelines(storage::Database& database, events::EventLog& events, base::Clock& clock,
                      base::Clock& real_clock, base::Metrics& metrics,
                      std::unique_ptr<Executor> executor, PipelineSettings settings,
                      PipelineSurroundings surroundings)
-    : state_(std::make_unique<State>(database, events, clock, real_clock, metrics,
-                                     std::move(executor), std::move(settings),
-                                     std::move(surroundings))) {}
+    : state_(std::make_unique<State>(std::make_unique<Runner>(
+          database, events, clock, real_clock, metrics, std::move(executor), std::move(settings),
+          Absolute(std::move(surroundings))))) {}
 Pipelines::~Pipelines() { Stop(); }
 
-Status Pipelines::Start() { return state_->Start(); }
-void Pipelines::Stop() { state_->Stop(); }
+Status Pipelines::Start() { return state_->runner->Start(); }
+void Pipelines::Stop() { state_->runner->Stop(); }
 
 Status Pipelines::Tick(base::Micros now) {
-  std::lock_guard lock(state_->mutex);
-  if (state_->stopping) return Status::Ok();
-  TRY(state_->BeginQueued(now));
-  for (const PipelineSpec& spec : state_->specs) {
+  std::lock_guard lock(state_->runner->mutex);
+  if (state_->runner->stopping) return Status::Ok();
+  TRY(state_->runner->BeginQueued(now));
+  for (const PipelineSpec& spec : state_->runner->specs) {
     for (const pipelines::Trigger& trigger : spec.triggers) {
       if (trigger.kind == pipelines::Trigger::Kind::kSchedule)
-        TRY(state_->FireSchedule(spec, trigger, now));
+        TRY(state_->runner->FireSchedule(spec, trigger, now));
     }
   }
   return Status::Ok();
 }
 
 Result<std::string> Pipelines::Trigger(const TriggerRequest& request) {
-  std::lock_guard lock(state_->mutex);
-  return state_->TriggerNow(request, {});
+  std::lock_guard lock(state_->runner->mutex);
+  return state_->runner->TriggerNow(request, {});
 }
 
 std::vector<std::string> Pipelines::OnAlert(const std::string& rule, const Json& alert,
@@ -96,13 +106,13 @@ std::vector<std::string> Pipelines::OnAlert(const std::string& rule, const Json&
 }
 
 std::vector<PipelineSpec> Pipelines::List() const {
-  std::lock_guard lock(state_->mutex);
-  return state_->specs;
+  std::lock_guard lock(state_->runner->mutex);
+  return state_->runner->specs;
 }
 
 Result<std::vector<RunRecord>> Pipelines::Runs(const std::string& pipeline, int64_t limit) {
   std::vector<RunRecord> records;
-  TRY(state_->database.Read([&](storage::Transaction& transaction) -> Status {
+  TRY(state_->runner->database.Read([&](storage::Transaction& transaction) -> Status {
     records = TRY(ReadRuns(transaction, pipeline, std::clamp<int64_t>(limit, 1, kMaxListed)));
     return Status::Ok();
   }));
@@ -111,7 +121,7 @@ Result<std::vector<RunRecord>> Pipelines::Runs(const std::string& pipeline, int6
 
 Result<RunRecord> Pipelines::Run(const std::string& id) {
   std::optional<RunRecord> record;
-  TRY(state_->database.Read([&](storage::Transaction& transaction) -> Status {
+  TRY(state_->runner->database.Read([&](storage::Transaction& transaction) -> Status {
     record = TRY(ReadRun(transaction, id));
     return Status::Ok();
   }));
@@ -127,7 +137,7 @@ Result<std::string> Pipelines::Log(const std::string& id, const std::string& ste
   const int64_t number = attempt > 0 || found == record.steps.end() ? attempt : found->attempt;
   std::ifstream file;
   if (found != record.steps.end())
-    file.open(PathsOf(state_->surroundings, id).log(step, number), std::ios::binary);
+    file.open(PathsOf(state_->runner->surroundings, id).log(step, number), std::ios::binary);
   if (!file.is_open()) {
     return base::NotFound("log_not_found",
                           "run " + id + " has no log of step \"" + step + "\"" +
@@ -144,13 +154,13 @@ Result<std::string> Pipelines::Log(const std::string& id, const std::string& ste
 
 Result<RunRecord> Pipelines::WaitForRun(const std::string& id, base::Micros max_wait) {
   {
-    std::unique_lock lock(state_->mutex);
+    std::unique_lock lock(state_->runner->mutex);
     const auto ended = [&] {
-      return state_->stopping ||
-             std::none_of(state_->runs.begin(), state_->runs.end(),
+      return state_->runner->stopping ||
+             std::none_of(state_->runner->runs.begin(), state_->runner->runs.end(),
                           [&](const auto& entry) { return entry.second.record.id == id; });
     };
-    if (!state_->changed.wait_for(lock, std::chrono::microseconds(max_wait), ended)) {
+    if (!state_->runner->changed.wait_for(lock, std::chrono::microseconds(max_wait), ended)) {
       return Status(base::Code::kDeadlineExceeded, "still_running",
                     "run " + id + " has not ended after " + base::FormatDuration(max_wait));
     }

@@ -26,24 +26,6 @@ void Warn(const std::string& what, const Status& status) {
   base::Log(base::LogLevel::kWarning, "pipelines", what + ": " + status.ToString());
 }
 
-Runner::Runner(storage::Database& database_, events::EventLog& events_, base::Clock& clock_,
-               base::Clock& real_clock_, base::Metrics& metrics_,
-               std::unique_ptr<Executor> executor_, PipelineSettings settings_,
-               PipelineSurroundings surroundings_)
-    : database(database_),
-      events(events_),
-      clock(clock_),
-      real_clock(real_clock_),
-      metrics(metrics_),
-      executor(std::move(executor_)),
-      settings(std::move(settings_)),
-      surroundings(std::move(surroundings_)) {
-  // Steps run in folders of their own: what they are told must not depend on the server's.
-  std::error_code error;
-  const auto absolute = std::filesystem::absolute(surroundings.data_folder, error);
-  if (!error) surroundings.data_folder = absolute.string();
-}
-
 void Runner::WakeControl() {
   woken = true;
   wake.notify_all();

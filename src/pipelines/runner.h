@@ -35,9 +35,31 @@ struct Runner {
   using Also =
       std::function<base::Status(storage::Transaction&)>;  // more writes of the same transaction
 
-  Runner(storage::Database& database_, events::EventLog& events_, base::Clock& clock_,
-         base::Clock& real_clock_, base::Metrics& metrics_, std::unique_ptr<Executor> executor_,
-         PipelineSettings settings_, PipelineSurroundings surroundings_);
+  storage::Database& database;
+  events::EventLog& events;
+  base::Clock& clock;
+  base::Clock& real_clock;
+  base::Metrics& metrics;
+  const std::unique_ptr<Executor> executor;
+  const PipelineSettings settings;
+  const PipelineSurroundings surroundings;  // data_folder is absolute
+
+  std::mutex mutex;
+  std::condition_variable wake;     // the control thread
+  std::condition_variable changed;  // who waits for a run
+  bool woken = false;
+  bool stopping = true;  // until Start
+  std::vector<PipelineSpec> specs;
+  std::map<std::string, LiveRun> runs;  // by pipeline
+  std::map<std::string, base::Micros> last_ends;
+  Firings firings;
+  std::map<std::pair<std::string, std::string>, base::Micros> next_due;
+  std::deque<FinishedStep> finished;  // results not yet durable
+  size_t running_steps = 0;
+
+  std::atomic<bool> stop_steps{false};
+  std::unique_ptr<base::ThreadPool> pool;
+  std::thread control;
 
   base::Status Start();
   void Stop();
@@ -75,32 +97,6 @@ struct Runner {
 
   void Control();                 // the control thread
   void Work(const StepJob& job);  // a thread of the pool
-
-  storage::Database& database;
-  events::EventLog& events;
-  base::Clock& clock;
-  base::Clock& real_clock;
-  base::Metrics& metrics;
-  const std::unique_ptr<Executor> executor;
-  const PipelineSettings settings;
-  PipelineSurroundings surroundings;
-
-  std::mutex mutex;
-  std::condition_variable wake;     // the control thread
-  std::condition_variable changed;  // who waits for a run
-  bool woken = false;
-  bool stopping = true;  // until Start
-  std::vector<PipelineSpec> specs;
-  std::map<std::string, LiveRun> runs;  // by pipeline
-  std::map<std::string, base::Micros> last_ends;
-  Firings firings;
-  std::map<std::pair<std::string, std::string>, base::Micros> next_due;
-  std::deque<FinishedStep> finished;  // results not yet durable
-  size_t running_steps = 0;
-
-  std::atomic<bool> stop_steps{false};
-  std::unique_ptr<base::ThreadPool> pool;
-  std::thread control;
 };
 
 }  // namespace slipway::pipelines

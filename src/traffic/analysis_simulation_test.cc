@@ -174,7 +174,7 @@ TEST(Judge, AnEqualVersionIsShownToBeHarmless) {
 }
 
 // The candidate's requests until the alarm, in the worst of 100 traces.
-int64_t MostRequestsUntilAlarm(Scenario scenario, double tolerance) {
+int64_t MostRequestsUntilAlarm(const Scenario& scenario, double tolerance) {
   const auto analysis = MakeErrorRateAnalysis(tolerance);
   int64_t most = 0;
   for (uint64_t seed = 1; seed <= 100; ++seed) {

@@ -71,10 +71,6 @@ struct Endpoints::State {
   std::map<std::string, VersionKey> standby;  // what a rollback of the endpoint would restore
   std::vector<VersionKey> asked;              // by LoadVersion, oldest first
 
-  State(storage::Database& database_, events::EventLog& events_, base::Clock& clock_,
-        VersionLoader& loader_, base::Metrics& metrics_)
-      : database(database_), events(events_), clock(clock_), loader(loader_), metrics(metrics_) {}
-
   Result<ModelPtr> LoadOrFind(const VersionKey& key) {
     const auto now = served.Get();
     const auto found = now->models.find(key);
@@ -102,7 +98,7 @@ struct Endpoints::State {
   }
 
   // Under change_mutex. Keeps what the plans, the standbys and `asked` need and releases the rest.
-  void Publish(std::shared_ptr<Served> next) {
+  void Publish(const std::shared_ptr<Served>& next) {
     std::set<VersionKey> needed(asked.begin(), asked.end());
     for (const auto& [name, endpoint] : next->endpoints) {
       for (const ServedArm& arm : endpoint->arms) needed.insert({arm.arm.model, arm.arm.version});
@@ -117,7 +113,7 @@ struct Endpoints::State {
       released.push_back(it->first);
       it = next->models.erase(it);
     }
-    served.Replace(std::move(next));
+    served.Replace(next);
     for (const VersionKey& key : released) loader.Release(key.first, key.second);
   }
 
@@ -153,7 +149,7 @@ struct Endpoints::State {
       standby.erase(plan.endpoint);
     }
     SetMetrics(before != now->endpoints.end() ? &before->second->plan : nullptr, plan);
-    Publish(std::move(next));
+    Publish(next);
   }
 
   Status CheckExpected(const PlanChange& change, const std::optional<Plan>& current) const {
@@ -231,7 +227,7 @@ Result<ModelPtr> Endpoints::LoadVersion(const std::string& model, int64_t versio
   if (state_->asked.size() > kMaxAskedVersions) state_->asked.erase(state_->asked.begin());
   auto next = std::make_shared<Served>(*state_->served.Get());
   next->models.insert({key, loaded});
-  state_->Publish(std::move(next));
+  state_->Publish(next);
   return loaded;
 }
 

@@ -87,17 +87,6 @@ struct Rollouts::State {
   std::map<std::string, Active> active;  // by endpoint
   std::vector<RolloutStep> default_steps;
 
-  State(storage::Database& database_, events::EventLog& events_, base::Clock& clock_,
-        base::Metrics& metrics_, Endpoints& endpoints_, Analyses analyses_,
-        RolloutSettings settings_)
-      : database(database_),
-        events(events_),
-        clock(clock_),
-        metrics(metrics_),
-        endpoints(endpoints_),
-        analyses(std::move(analyses_)),
-        settings(std::move(settings_)) {}
-
   // Under mutex.
   void PublishLive() {
     auto next = std::make_shared<LiveEvidence>();
@@ -105,7 +94,7 @@ struct Rollouts::State {
     live_count.store(next->size(), std::memory_order_relaxed);
     metrics.GetGauge("slipway_traffic_rollouts_active", "Rollouts that are running or paused.")
         .Set(static_cast<double>(next->size()));
-    live.Replace(std::move(next));
+    live.Replace(next);
   }
 
   void AddStep(Active& entry) const {

@@ -9,14 +9,13 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
-#include <utility>
 
 namespace slipway::traffic {
 
 template <typename T>
 class Snapshot {
  public:
-  explicit Snapshot(std::shared_ptr<const T> value) { Replace(std::move(value)); }
+  explicit Snapshot(const std::shared_ptr<const T>& value) { Replace(value); }
 
   std::shared_ptr<const T> Get() const {
     const Slot& slot = slots_[ThreadNumber() % kSlots];
@@ -25,7 +24,7 @@ class Snapshot {
   }
 
   // One thread at a time. A reader may see the old value until this returns.
-  void Replace(std::shared_ptr<const T> value) {
+  void Replace(const std::shared_ptr<const T>& value) {
     for (Slot& slot : slots_) {
       std::shared_ptr<const T> old = value;
       std::lock_guard lock(slot.mutex);
@@ -42,8 +41,8 @@ class Snapshot {
 
   static size_t ThreadNumber() {
     static std::atomic<size_t> next{0};
-    thread_local const size_t number = next.fetch_add(1, std::memory_order_relaxed);
-    return number;
+    thread_local const size_t kNumber = next.fetch_add(1, std::memory_order_relaxed);
+    return kNumber;
   }
 
   std::array<Slot, kSlots> slots_;

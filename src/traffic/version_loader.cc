@@ -48,8 +48,9 @@ class RegistryLoader final : public VersionLoader {
   // not refused for it.
   static void WarmUp(inference::LoadedModel& loaded) {
     std::promise<void> ran;
-    loaded.Run(ZeroRow(loaded.description()), 0,
-               [&ran](Result<inference::Response>, inference::RunTiming) { ran.set_value(); });
+    loaded.Run(
+        ZeroRow(loaded.description()), 0,
+        [&ran](const Result<inference::Response>&, inference::RunTiming) { ran.set_value(); });
     ran.get_future().wait();
   }
 
