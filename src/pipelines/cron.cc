@@ -2,13 +2,22 @@
 // Walk of a version, step "retrain": when a schedule is due.
 #include "pipelines/cron.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <charconv>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
 
 namespace slipway::pipelines {
 

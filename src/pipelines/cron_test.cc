@@ -3,6 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
+#include "base/clock.h"
+#include "base/status.h"
+
 namespace slipway::pipelines {
 namespace {
 

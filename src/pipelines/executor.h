@@ -44,7 +44,7 @@ struct StepExit {
 class Executor {
  public:
   virtual ~Executor() = default;
-  virtual std::string_view name() const = 0;  // "process"
+  [[nodiscard]] virtual std::string_view name() const = 0;  // "process"
   // Blocks until the step has ended (its whole group, when it is ended early). `started` is told
   // the process id. A failure means that it could not be started. Ends it and returns kStopped soon
   // after `stop` becomes true.

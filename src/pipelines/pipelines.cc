@@ -4,13 +4,33 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <ios>
+#include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/json.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "events/actor.h"
+#include "events/events.h"
+#include "pipelines/executor.h"
+#include "pipelines/run_store.h"
 #include "pipelines/runner.h"
+#include "pipelines/spec.h"
+#include "pipelines/step_run.h"
+#include "storage/database.h"
 
 namespace slipway::pipelines {
 

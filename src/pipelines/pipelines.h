@@ -106,7 +106,7 @@ class Pipelines {
   std::vector<std::string> OnAlert(const std::string& rule, const base::Json& alert,
                                    const std::map<std::string, std::string>& parameters);
 
-  std::vector<PipelineSpec> List() const;
+  [[nodiscard]] std::vector<PipelineSpec> List() const;
   base::Result<std::vector<RunRecord>> Runs(const std::string& pipeline,
                                             int64_t limit = 100);  // newest first; "" for all
   base::Result<RunRecord> Run(const std::string& id);              // kNotFound "run_not_found"

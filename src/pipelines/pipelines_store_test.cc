@@ -1,16 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
+#include <cstdint>
 #include <fstream>
+#include <functional>
 #include <iterator>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
+#include <vector>
 
+#include "base/clock.h"
 #include "base/files.h"
+#include "base/json.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "events/events.h"
 #include "events/migrations.h"
+#include "pipelines/executor.h"
 #include "pipelines/migrations.h"
 #include "pipelines/pipelines.h"
 #include "storage/databases_testing.h"
@@ -35,7 +56,7 @@ class ScriptedExecutor final : public Executor {
     Answer answer;
   };
   explicit ScriptedExecutor(Script& script) : script_(script) {}
-  std::string_view name() const override { return "scripted"; }
+  [[nodiscard]] std::string_view name() const override { return "scripted"; }
   base::Result<StepExit> Run(const StepLaunch& launch,
                              const std::function<void(int64_t pid)>& started,
                              const std::atomic<bool>& stop) override {
@@ -97,6 +118,7 @@ class PipelinesStore : public testing::TestWithParam<std::string> {
     filter.type_prefix = "pipeline.";
     const auto events = events_.List(filter).value();
     std::vector<std::string> types;
+    types.reserve(events.size());
     for (const events::Event& event : events) types.push_back(event.type);
     return types;
   }
@@ -454,6 +476,7 @@ TEST_P(PipelinesStore, OldRunsLoseTheirFilesAndKeepTheirRecords) {
   settings_.keep_runs = 2;
   StartScripted();
   std::vector<std::string> ids;
+  ids.reserve(4);
   for (int i = 0; i < 4; ++i) ids.push_back(RunOnce().id);
   const auto there = [&](size_t i) {
     return access((folder_ / ("pipelines/" + ids[i])).c_str(), F_OK) == 0;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Walk of a version, step "retrain": a run as the native API shows it.
+#include <optional>
 #include <utility>
 
+#include "base/clock.h"
+#include "base/json.h"
 #include "pipelines/pipelines.h"
 #include "pipelines/run_store.h"
 

@@ -4,6 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "pipelines/spec.h"
 
 namespace slipway::pipelines {
 

@@ -3,6 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "pipelines/spec.h"
+
 namespace slipway::pipelines {
 namespace {
 

@@ -2,7 +2,24 @@
 // Walk of a version, step "retrain": what is durable of a run before and after each of its steps.
 #include "pipelines/run_store.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "pipelines/pipelines.h"
+#include "pipelines/run_machine.h"
+#include "pipelines/spec.h"
+#include "pipelines/step_run.h"
+#include "pipelines/template.h"
+#include "storage/database.h"
 
 namespace slipway::pipelines {
 

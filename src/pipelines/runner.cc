@@ -5,10 +5,25 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "base/log.h"
+#include "base/status.h"
+#include "pipelines/pipelines.h"
+#include "pipelines/run_machine.h"
+#include "pipelines/run_store.h"
+#include "pipelines/spec.h"
+#include "pipelines/step_run.h"
+#include "storage/database.h"
 
 namespace slipway::pipelines {
 

@@ -71,7 +71,7 @@ struct Runner {
   base::Status Refusal(const TriggerRequest& request, base::Micros now) const;
   base::Result<std::string> Merge(LiveRun run, const TriggerRequest& request, base::Micros now,
                                   const Also& also);
-  const PipelineSpec* FindSpec(const std::string& name) const;
+  [[nodiscard]] const PipelineSpec* FindSpec(const std::string& name) const;
 
   // --- runner_facts.cc; inside a transaction ---
   base::Status AppendEvent(storage::Transaction& transaction, const LiveRun& run,
@@ -93,7 +93,7 @@ struct Runner {
   base::Status Settle();
   base::Status BeginStep(const std::string& pipeline, size_t step);
   base::Status BeginSteps();
-  bool AnyBackoff() const;
+  [[nodiscard]] bool AnyBackoff() const;
 
   void Control();                 // the control thread
   void Work(const StepJob& job);  // a thread of the pool

@@ -1,8 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Walk of a version, step "retrain": what the event log is told of runs and steps.
+#include <cstddef>
+#include <string>
+#include <string_view>
 #include <utility>
 
+#include "base/json.h"
+#include "base/status.h"
+#include "events/actor.h"
+#include "events/events.h"
+#include "pipelines/pipelines.h"
+#include "pipelines/run_machine.h"
+#include "pipelines/run_store.h"
 #include "pipelines/runner.h"
+#include "storage/database.h"
 
 namespace slipway::pipelines {
 

@@ -3,11 +3,24 @@
 // is refused.
 #include <algorithm>
 #include <cctype>
+#include <cstddef>
 #include <limits>
+#include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "base/clock.h"
 #include "base/ids.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "events/actor.h"
+#include "pipelines/cron.h"
+#include "pipelines/pipelines.h"
+#include "pipelines/run_store.h"
 #include "pipelines/runner.h"
+#include "pipelines/spec.h"
+#include "storage/database.h"
 
 namespace slipway::pipelines {
 

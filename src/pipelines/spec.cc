@@ -4,11 +4,20 @@
 
 #include <algorithm>
 #include <cctype>
-#include <limits>
+#include <cstddef>
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "pipelines/cron.h"
 #include "pipelines/template.h"
 
 namespace slipway::pipelines {
@@ -78,7 +87,7 @@ Result<std::map<std::string, std::string>> Environment(const Json& object,
   if (!env->is_object())
     return InvalidArgument(field + ".env", "expected a mapping from name to value");
   for (const auto& [name, value] : env->AsObject()) {
-    const std::string path = field + ".env." + name;
+    const std::string path = std::string(field).append(".env.").append(name);
     if (name.empty() || name.find('=') != std::string::npos || name.starts_with("SLIPWAY_")) {
       return InvalidArgument(
           path, "expected a variable's name without '=' that does not begin with SLIPWAY_");
@@ -262,7 +271,8 @@ Status CheckTemplates(const PipelineSpec& spec, const std::string& field) {
     for (const auto* env : {&spec.env, &spec.steps[i].env}) {
       for (const auto& [name, value] : *env) {
         const Status good = CheckTemplate(value, needs);
-        if (!good.ok()) return InvalidArgument(path + ".env." + name, good.message());
+        if (!good.ok())
+          return InvalidArgument(std::string(path).append(".env.").append(name), good.message());
       }
     }
   }

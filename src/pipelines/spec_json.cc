@@ -2,8 +2,15 @@
 // Walk of a version, step "retrain": a pipeline as text. The only file of the room that reads YAML.
 #include <yaml-cpp/yaml.h>
 
+#include <cstddef>
+#include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/status.h"
 #include "pipelines/spec.h"
 
 namespace slipway::pipelines {

@@ -5,15 +5,22 @@
 #include <glob.h>
 
 #include <algorithm>
-#include <array>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <ios>
+#include <map>
 #include <set>
+#include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/status.h"
+#include "pipelines/spec.h"
+#include "pipelines/step_run.h"
 
 namespace slipway::pipelines {
 
@@ -114,7 +121,7 @@ Result<std::map<std::string, std::string>> HashOutputs(const StepSpec& step,
   std::map<std::string, std::string> hashes;
   for (const std::string& name : step.outputs) {
     std::error_code error;
-    const std::string path = work_folder + "/" + name;
+    const std::string path = (fs::path(work_folder) / name).string();
     if (!fs::is_regular_file(path, error)) {
       return base::FailedPrecondition("no_output", "step \"" + step.name + "\" did not leave \"" +
                                                        name + "\" in $SLIPWAY_RUN_FOLDER");

@@ -4,13 +4,24 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
-#include <set>
+#include <map>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/files.h"
+#include "base/status.h"
+#include "pipelines/executor.h"
+#include "pipelines/pipelines.h"
+#include "pipelines/run_machine.h"
+#include "pipelines/spec.h"
 #include "pipelines/step_cache.h"
+#include "pipelines/template.h"
 
 namespace slipway::pipelines {
 

@@ -53,9 +53,9 @@ struct StepResult {
 // Where a run keeps its files, below <data>/pipelines/<run>/.
 struct RunPaths {
   std::string folder;
-  std::string work() const { return folder + "/work"; }
-  std::string log(const std::string& step, int64_t attempt) const;
-  std::string output(const std::string& step, int64_t attempt) const;
+  [[nodiscard]] std::string work() const { return folder + "/work"; }
+  [[nodiscard]] std::string log(const std::string& step, int64_t attempt) const;
+  [[nodiscard]] std::string output(const std::string& step, int64_t attempt) const;
 };
 RunPaths PathsOf(const PipelineSurroundings& surroundings, const std::string& run_id);
 

@@ -2,7 +2,14 @@
 // Walk of a version, step "retrain": the values of a run put into a step's command.
 #include "pipelines/template.h"
 
+#include <cstddef>
 #include <functional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/status.h"
 
 namespace slipway::pipelines {
 

@@ -4,10 +4,19 @@
 #include "traffic/analysis.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
 #include <utility>
 
 #include "base/hash.h"
+#include "base/json.h"
+#include "base/status.h"
 
 namespace slipway::traffic {
 

@@ -65,8 +65,8 @@ struct ArmTotals {
   // independent whatever users do.
   int64_t first_zero = 0;
   int64_t first_above = 0;
-  int64_t count() const;
-  double sum() const;
+  [[nodiscard]] int64_t count() const;
+  [[nodiscard]] double sum() const;
 };
 
 // What one metric saw in one step. Add is lock-free (relaxed atomics, one cache line a bucket);
@@ -78,8 +78,8 @@ class Tally {
   void Add(
       Side side, size_t bucket,
       double value);  // |value| <= kMaxValue, larger ones count as that; not-a-number is dropped
-  ArmTotals Totals(Side side) const;
-  base::Json Save() const;
+  [[nodiscard]] ArmTotals Totals(Side side) const;
+  [[nodiscard]] base::Json Save() const;
   base::Status Restore(const base::Json& saved);
   static constexpr double kMaxValue = 10000;
 
@@ -116,10 +116,11 @@ base::Json ToJson(const MetricFinding& finding);
 class Analysis {
  public:
   virtual ~Analysis() = default;
-  virtual std::string_view name() const = 0;
+  [[nodiscard]] virtual std::string_view name() const = 0;
   // The metric's value of an outcome; nothing when the outcome says nothing about it.
-  virtual std::optional<double> ValueOf(const Outcome& outcome) const = 0;
-  virtual MetricFinding Judge(std::span<const StepTotals> steps, double alpha) const = 0;
+  [[nodiscard]] virtual std::optional<double> ValueOf(const Outcome& outcome) const = 0;
+  [[nodiscard]] virtual MetricFinding Judge(std::span<const StepTotals> steps,
+                                            double alpha) const = 0;
 };
 
 std::unique_ptr<Analysis> MakeErrorRateAnalysis(

@@ -4,7 +4,9 @@
 // than others, retries, bad hours while the weight grows.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <random>

@@ -4,7 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <vector>
+
+#include "base/json.h"
 
 namespace slipway::traffic {
 namespace {

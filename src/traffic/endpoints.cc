@@ -3,16 +3,28 @@
 // "rollout": how a plan changes.
 #include "traffic/endpoints.h"
 
-#include <algorithm>
-#include <atomic>
+#include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "events/events.h"
+#include "inference/model_pool.h"
+#include "storage/database.h"
 #include "traffic/plan.h"
 #include "traffic/snapshot.h"
+#include "traffic/version_loader.h"
 
 namespace slipway::traffic {
 

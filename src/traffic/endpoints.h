@@ -90,13 +90,13 @@ class Endpoints {
   base::Status Start();
 
   // Never blocks on a change or a load; nullptr when there is no such endpoint.
-  std::shared_ptr<const ServedEndpoint> Find(std::string_view endpoint) const;
+  [[nodiscard]] std::shared_ptr<const ServedEndpoint> Find(std::string_view endpoint) const;
   // One version whatever the plan says (`/v2/models/m/versions/3/...`), loaded if needed: blocks.
   base::Result<std::shared_ptr<inference::LoadedModel>> LoadVersion(const std::string& model,
                                                                     int64_t version);
-  std::shared_ptr<inference::LoadedModel> FindVersion(
+  [[nodiscard]] std::shared_ptr<inference::LoadedModel> FindVersion(
       const std::string& model, int64_t version) const;  // nullptr: not loaded
-  std::vector<Plan> List() const;                        // by name
+  [[nodiscard]] std::vector<Plan> List() const;          // by name
   // Next epoch with these arms (epoch, salt and since are filled in). The version that a rollback
   // would restore stays loaded.
   base::Result<Plan> Apply(const std::string& endpoint, std::vector<Arm> arms,

@@ -2,10 +2,22 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
 #include <set>
+#include <string>
 #include <thread>
+#include <vector>
 
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "events/actor.h"
+#include "events/events.h"
 #include "events/migrations.h"
+#include "storage/database.h"
 #include "storage/databases_testing.h"
 #include "traffic/endpoints.h"
 #include "traffic/loader_testing.h"
@@ -213,6 +225,7 @@ TEST_P(EndpointsStore, ConcurrentChangesKeepEpochsWithoutGaps) {
   std::mutex mutex;
   std::set<int64_t> epochs;
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&, i] {
       const auto plan =

@@ -3,7 +3,17 @@
 // reads.
 #include "traffic/evidence.h"
 
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "traffic/analysis.h"
 
 namespace slipway::traffic {
 

@@ -24,12 +24,12 @@ using Analyses = std::vector<std::unique_ptr<Analysis>>;
 class StepEvidence {
  public:
   StepEvidence(int64_t epoch, base::Micros since, size_t metrics);
-  int64_t epoch() const { return epoch_; }
-  base::Micros since() const { return since_; }
+  [[nodiscard]] int64_t epoch() const { return epoch_; }
+  [[nodiscard]] base::Micros since() const { return since_; }
   void Add(const Analyses& analyses, Side side, size_t bucket, const Outcome& outcome);
-  int64_t candidate_answers() const;
-  StepTotals Totals(size_t metric) const;
-  base::Json Save(const Analyses& analyses) const;
+  [[nodiscard]] int64_t candidate_answers() const;
+  [[nodiscard]] StepTotals Totals(size_t metric) const;
+  [[nodiscard]] base::Json Save(const Analyses& analyses) const;
   base::Status Restore(const Analyses& analyses,
                        const base::Json& saved);  // metrics that were not saved stay empty
 
@@ -49,10 +49,11 @@ struct Evidence {
   int64_t to_version = 0;
   std::vector<std::shared_ptr<StepEvidence>> steps;
 
-  StepEvidence* OfEpoch(int64_t epoch) const;          // nullptr when this rollout had no such plan
-  StepEvidence* OfTime(base::Micros predicted) const;  // nullptr before the rollout
-  std::vector<MetricFinding> Judge(const Analyses& analyses, double alpha) const;
-  base::Json Save(const Analyses& analyses) const;
+  [[nodiscard]] StepEvidence* OfEpoch(
+      int64_t epoch) const;  // nullptr when this rollout had no such plan
+  [[nodiscard]] StepEvidence* OfTime(base::Micros predicted) const;  // nullptr before the rollout
+  [[nodiscard]] std::vector<MetricFinding> Judge(const Analyses& analyses, double alpha) const;
+  [[nodiscard]] base::Json Save(const Analyses& analyses) const;
   static base::Result<Evidence> Restore(const Analyses& analyses, const base::Json& saved);
 };
 

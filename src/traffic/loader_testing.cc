@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "traffic/loader_testing.h"
 
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "inference/model_pool.h"
+#include "inference/tensor.h"
+
 namespace slipway::traffic {
 
 FakeModel::FakeModel(int64_t version) {
@@ -47,6 +58,7 @@ void FakeLoader::Break(const std::string& model, int64_t version) {
 std::vector<std::string> FakeLoader::Loaded() const {
   std::lock_guard lock(mutex_);
   std::vector<std::string> names;
+  names.reserve(models_.size());
   for (const auto& [key, model] : models_)
     names.push_back(key.first + "/" + std::to_string(key.second));
   return names;

@@ -20,7 +20,9 @@ namespace slipway::traffic {
 class FakeModel final : public inference::LoadedModel {
  public:
   explicit FakeModel(int64_t version);
-  const inference::ModelDescription& description() const override { return description_; }
+  [[nodiscard]] const inference::ModelDescription& description() const override {
+    return description_;
+  }
   void Run(inference::Request request, int64_t deadline_ns, inference::RunDone done) override;
 
   std::function<base::Result<inference::Response>(const inference::Request&)> answer;

@@ -3,12 +3,18 @@
 // that reads YAML.
 #include <yaml-cpp/yaml.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "base/files.h"
+#include "base/status.h"
+#include "inference/runtime.h"
+#include "inference/tensor.h"
 #include "traffic/version_loader.h"
 
 namespace slipway::traffic {

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <string>
+#include <vector>
 
+#include "inference/runtime.h"
+#include "inference/tensor.h"
 #include "traffic/version_loader.h"
 
 namespace slipway::traffic {

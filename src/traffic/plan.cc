@@ -4,11 +4,21 @@
 
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <optional>
 #include <set>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
+#include "base/clock.h"
 #include "base/hash.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "storage/database.h"
+#include "traffic/endpoints.h"
 
 namespace slipway::traffic {
 

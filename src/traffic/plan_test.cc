@@ -4,8 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <string>
+#include <vector>
 
 #include "base/hash.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "traffic/endpoints.h"
 
 namespace slipway::traffic {
 namespace {

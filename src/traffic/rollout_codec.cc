@@ -3,7 +3,20 @@
 #include "traffic/rollout_codec.h"
 
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "traffic/analysis.h"
+#include "traffic/rollouts.h"
 
 namespace slipway::traffic {
 

@@ -3,7 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "traffic/analysis.h"
 #include "traffic/evidence.h"
+#include "traffic/rollouts.h"
 
 namespace slipway::traffic {
 namespace {

@@ -4,7 +4,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "traffic/analysis.h"
+#include "traffic/rollouts.h"
 
 namespace slipway::traffic {
 

@@ -3,6 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+
+#include "base/clock.h"
+#include "traffic/analysis.h"
+#include "traffic/rollouts.h"
+
 namespace slipway::traffic {
 namespace {
 

@@ -2,7 +2,17 @@
 // Walk of a version, step "rollout": what of it is kept.
 #include "traffic/rollout_store.h"
 
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "storage/database.h"
 #include "traffic/rollout_codec.h"
+#include "traffic/rollouts.h"
 
 namespace slipway::traffic {
 

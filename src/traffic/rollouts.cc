@@ -5,12 +5,28 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "base/clock.h"
 #include "base/ids.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "events/actor.h"
+#include "events/events.h"
+#include "storage/database.h"
+#include "traffic/analysis.h"
+#include "traffic/endpoints.h"
 #include "traffic/evidence.h"
 #include "traffic/plan.h"
 #include "traffic/rollout_machine.h"

@@ -80,7 +80,9 @@ struct Rollout {
   std::string reason;                   // why it is in its state
   std::vector<MetricFinding> analysis;  // as last judged; of an ended rollout: as at the decision
   std::vector<RolloutHistory> history;
-  bool active() const { return state == RolloutState::kRunning || state == RolloutState::kPaused; }
+  [[nodiscard]] bool active() const {
+    return state == RolloutState::kRunning || state == RolloutState::kPaused;
+  }
 };
 base::Json ToJson(const Rollout& rollout);  // as the native API shows it
 

@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
 #include <thread>
+#include <vector>
 
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "events/events.h"
 #include "events/migrations.h"
 #include "storage/databases_testing.h"
+#include "traffic/analysis.h"
+#include "traffic/endpoints.h"
 #include "traffic/loader_testing.h"
 #include "traffic/migrations.h"
 #include "traffic/rollouts.h"
@@ -61,6 +71,7 @@ class RolloutsStore : public testing::TestWithParam<std::string> {
     filter.type_prefix = "rollout.";
     std::vector<std::string> types;
     const auto events = events_.List(filter).value();
+    types.reserve(events.size());
     for (const events::Event& event : events) types.push_back(event.type);
     return types;
   }
@@ -240,6 +251,7 @@ TEST_P(RolloutsStore, EveryObservationOfManyThreadsIsCounted) {
   const std::string id = Begin().value().id;
   const int64_t epoch = PlanNow().epoch;
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 5000; ++i) {

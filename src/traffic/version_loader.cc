@@ -2,8 +2,15 @@
 // Walk of a version, step "rollout": registry -> local files -> the pool.
 #include "traffic/version_loader.h"
 
+#include <cstdint>
 #include <future>
-#include <utility>
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "inference/model_pool.h"
+#include "inference/tensor.h"
+#include "registry/registry.h"
 
 namespace slipway::traffic {
 

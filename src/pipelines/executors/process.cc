@@ -5,8 +5,16 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <utility>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
+#include "base/clock.h"
+#include "base/status.h"
 #include "pipelines/executor.h"
 
 namespace slipway::pipelines {
@@ -25,7 +33,7 @@ int64_t SizeOf(const std::string& path) {
 
 class ProcessExecutor final : public Executor {
  public:
-  std::string_view name() const override { return "process"; }
+  [[nodiscard]] std::string_view name() const override { return "process"; }
 
   Result<StepExit> Run(const StepLaunch& launch, const std::function<void(int64_t pid)>& started,
                        const std::atomic<bool>& stop) override {

@@ -10,9 +10,16 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
 
 #include "traffic/analyses/judged_mean.h"
+#include "traffic/analysis.h"
 
 namespace slipway::traffic {
 
@@ -58,14 +65,15 @@ bool StableIsFine(const StepTotals& step, const MetricFinding& overall) {
 class ErrorRate final : public Analysis {
  public:
   explicit ErrorRate(double tolerance) : tolerance_(tolerance) {}
-  std::string_view name() const override { return "error_rate"; }
+  [[nodiscard]] std::string_view name() const override { return "error_rate"; }
 
-  std::optional<double> ValueOf(const Outcome& outcome) const override {
+  [[nodiscard]] std::optional<double> ValueOf(const Outcome& outcome) const override {
     if (outcome.kind != Outcome::Kind::kAnswer) return std::nullopt;
     return outcome.failed ? 1.0 : 0.0;
   }
 
-  MetricFinding Judge(std::span<const StepTotals> steps, double alpha) const override {
+  [[nodiscard]] MetricFinding Judge(std::span<const StepTotals> steps,
+                                    double alpha) const override {
     MetricFinding finding = JudgeMean({name(), tolerance_, alpha, alpha / 2}, steps, LeastVariance);
     if (finding.finding == Finding::kFail) return finding;
     for (size_t i = 0; i < steps.size(); ++i) {

@@ -5,7 +5,11 @@
 
 #include <array>
 #include <cstdio>
+#include <optional>
+#include <span>
 #include <string>
+
+#include "traffic/analysis.h"
 
 namespace slipway::traffic {
 

@@ -3,9 +3,14 @@
 // of typical times, not a tail.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
 
 #include "traffic/analyses/judged_mean.h"
+#include "traffic/analysis.h"
 
 namespace slipway::traffic {
 
@@ -17,14 +22,15 @@ double LeastVariance(double /*stable_mean*/, double /*tolerance*/) { return 0.01
 class Latency final : public Analysis {
  public:
   explicit Latency(double tolerance) : tolerance_(tolerance) {}
-  std::string_view name() const override { return "latency"; }
+  [[nodiscard]] std::string_view name() const override { return "latency"; }
 
-  std::optional<double> ValueOf(const Outcome& outcome) const override {
+  [[nodiscard]] std::optional<double> ValueOf(const Outcome& outcome) const override {
     if (outcome.kind != Outcome::Kind::kAnswer || outcome.failed) return std::nullopt;
     return std::log(static_cast<double>(std::max<int64_t>(outcome.total_ns, 1)) / 1e9);
   }
 
-  MetricFinding Judge(std::span<const StepTotals> steps, double alpha) const override {
+  [[nodiscard]] MetricFinding Judge(std::span<const StepTotals> steps,
+                                    double alpha) const override {
     return JudgeMean({name(), tolerance_, alpha, alpha}, steps, LeastVariance);
   }
 

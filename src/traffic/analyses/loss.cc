@@ -2,8 +2,12 @@
 // Walk of a version, step "judge": the mean loss of the rows whose label has arrived.
 #include <algorithm>
 #include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
 
 #include "traffic/analyses/judged_mean.h"
+#include "traffic/analysis.h"
 
 namespace slipway::traffic {
 
@@ -19,14 +23,15 @@ double LeastVariance(double /*stable_mean*/, double tolerance) {
 class Loss final : public Analysis {
  public:
   explicit Loss(double tolerance) : tolerance_(tolerance) {}
-  std::string_view name() const override { return "loss"; }
+  [[nodiscard]] std::string_view name() const override { return "loss"; }
 
-  std::optional<double> ValueOf(const Outcome& outcome) const override {
+  [[nodiscard]] std::optional<double> ValueOf(const Outcome& outcome) const override {
     if (outcome.kind != Outcome::Kind::kLabel) return std::nullopt;
     return outcome.loss;
   }
 
-  MetricFinding Judge(std::span<const StepTotals> steps, double alpha) const override {
+  [[nodiscard]] MetricFinding Judge(std::span<const StepTotals> steps,
+                                    double alpha) const override {
     return JudgeMean({name(), tolerance_, alpha, alpha}, steps, LeastVariance);
   }
 
