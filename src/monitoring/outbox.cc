@@ -34,6 +34,7 @@ AlertOutbox::AlertOutbox(storage::Database& database, std::vector<std::unique_pt
 
 std::vector<std::string> AlertOutbox::SinkNames() const {
   std::vector<std::string> names;
+  names.reserve(sinks_.size());
   for (const auto& sink : sinks_) names.emplace_back(sink->name());
   return names;
 }

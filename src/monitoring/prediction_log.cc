@@ -332,6 +332,7 @@ PredictionCount PredictionLog::Count(const std::string& endpoint) const {
 std::vector<std::string> PredictionLog::Endpoints() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> names;
+  names.reserve(counts_.size());
   for (const auto& [name, count] : counts_) names.push_back(name);
   return names;
 }

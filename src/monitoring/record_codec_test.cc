@@ -96,7 +96,7 @@ TEST(RecordCodec, SurvivesDamagedBytes) {
     for (int i = 0; i < changes; ++i)
       damaged[*rc::gen::inRange<size_t>(0, bytes.size())] = *rc::gen::arbitrary<char>();
     const auto read = DecodePrediction(damaged);
-    RC_ASSERT(read.ok() || read.status().code() == base::Code::kDataLoss);
+    RC_ASSERT((read.ok() || read.status().code() == base::Code::kDataLoss));
   }));
 }
 

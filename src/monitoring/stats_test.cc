@@ -98,10 +98,11 @@ TEST(Quality, IsTheSameToTheLastBitInAnyOrder) {
     std::vector<ScoredLabel> backwards(rows.rbegin(), rows.rend());
     const auto one = MeasureQuality(rows, 0.95);
     const auto other = MeasureQuality(backwards, 0.95);
-    RC_ASSERT(one->brier.value == other->brier.value && one->brier.upper == other->brier.upper);
+    RC_ASSERT((one->brier.value == other->brier.value && one->brier.upper == other->brier.upper));
     RC_ASSERT(one->log_loss.value == other->log_loss.value);
     RC_ASSERT(one->auc.has_value() == other->auc.has_value());
-    RC_ASSERT(!one->auc || one->auc->lower == other->auc->lower);
+    // In a second pair of parentheses, because the captured expression would not short-circuit.
+    RC_ASSERT((!one->auc || one->auc->lower == other->auc->lower));
   }));
 }
 

@@ -251,9 +251,10 @@ TEST(WindowTable, EqualsARecomputationWhateverTheOrderOfLabels) {
       const auto ours = MeasureQuality(scored, 0.95);
       const auto theirs = MeasureQuality(naive.scored, 0.95);
       RC_ASSERT(ours.has_value() == theirs.has_value());
-      RC_ASSERT(!ours || (ours->n == theirs->n && ours->brier.value == theirs->brier.value));
-      RC_ASSERT(!ours || (ours->auc.has_value() == theirs->auc.has_value()));
-      RC_ASSERT(!ours || !ours->auc || ours->auc->value == theirs->auc->value);
+      // In a second pair of parentheses, because the captured expression would not short-circuit.
+      RC_ASSERT((!ours || (ours->n == theirs->n && ours->brier.value == theirs->brier.value)));
+      RC_ASSERT((!ours || (ours->auc.has_value() == theirs->auc.has_value())));
+      RC_ASSERT((!ours || !ours->auc || ours->auc->value == theirs->auc->value));
     }
   }));
 }
