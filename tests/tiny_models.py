@@ -56,6 +56,7 @@ def register(
 ) -> int:
     """Logs a complete run and registers the next version; `golden_weights` lets the golden set disagree."""
     mlflow.set_tracking_uri(url)
+    mlflow.set_registry_uri(url)
     mlflow.set_experiment(f"{name}-training")
     table = rows(500)
     golden = rows(32, seed=1)

@@ -37,8 +37,8 @@ void Describe(base::Schema& schema, PipelineSettings& settings);
 
 // What steps are told of the server.
 struct PipelineSurroundings {
-  // SLIPWAY_URL and MLFLOW_TRACKING_URI; asked when a step starts, because the port may be known
-  // only after the start.
+  // SLIPWAY_URL, MLFLOW_TRACKING_URI and MLFLOW_REGISTRY_URI; asked when a step starts, because the
+  // port may be known only after the start.
   std::function<std::string()> server_url;
   std::string data_folder;  // logs and scratch folders go below <data_folder>/pipelines
 };

@@ -148,6 +148,8 @@ std::map<std::string, std::string> StepEnvironment(const StepJob& job,
   std::map<std::string, std::string> environment;
   environment["SLIPWAY_URL"] = surroundings.server_url();
   environment["MLFLOW_TRACKING_URI"] = environment["SLIPWAY_URL"];
+  // Or a registry that the server's own environment names would get what the step registers.
+  environment["MLFLOW_REGISTRY_URI"] = environment["SLIPWAY_URL"];
   environment["SLIPWAY_RUN_ID"] = job.run_id;
   environment["SLIPWAY_PIPELINE"] = job.spec.name;
   environment["SLIPWAY_STEP"] = step.name;

@@ -40,6 +40,7 @@ def mirror(server):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
     mlflow.set_tracking_uri(server.url)
+    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment("mirror")
     with mlflow.start_run():
         info = mlflow.onnx.log_model(model, name="model", registered_model_name="mirror")

@@ -123,7 +123,7 @@ def test_a_better_candidate_was_rolled_out_step_by_step(played):
     weights = [entry["weight"] for entry in promoted[-1]["history"]]
     assert weights == sorted(weights)
     assert weights[0] == pytest.approx(0.05)
-    for metric in promoted[-1]["analysis"]:
+    for metric in promoted[-1]["analysis"]["metrics"]:
         if metric["name"] in ("error_rate", "loss"):
             assert metric["verdict"] == "pass"
             assert metric["upper"] < metric["tolerance"]
