@@ -151,26 +151,32 @@ def test_a_missing_server_is_said_so():
 
 def test_stopping_turns_ready_off_before_the_port_closes_and_finishes_what_is_in_flight(tmp_path):
     server = Server(tmp_path / "data", "--set", "http.drain_notice=2s").start()
-    tiny_models.register(server.url, "tiny")
-    for stage in ("Staging", "Production"):
-        server.post("/api/v1/models/tiny/versions/1/transition", {"to": stage})
-    server.wait_for(lambda: server.get("/api/v1/endpoints")["endpoints"], 30, "endpoint tiny")
-    answers: list[int] = []
-    stop = threading.Event()
+    try:
+        tiny_models.register(server.url, "tiny")
+        for stage in ("Staging", "Production"):
+            server.post("/api/v1/models/tiny/versions/1/transition", {"to": stage})
+        server.wait_for(lambda: server.get("/api/v1/endpoints")["endpoints"], 30, "endpoint tiny")
+        answers: list[int] = []
+        stop = threading.Event()
 
-    def keep_asking() -> None:
-        body = {"dataframe_split": {"columns": tiny_models.FEATURES, "data": tiny_models.rows(1).tolist()}}
-        while not stop.is_set():
-            answers.append(requests.post(f"{server.url}/endpoints/tiny/invocations", json=body, timeout=30).status_code)
+        def keep_asking() -> None:
+            body = {"dataframe_split": {"columns": tiny_models.FEATURES, "data": tiny_models.rows(1).tolist()}}
+            while not stop.is_set():
+                answers.append(
+                    requests.post(f"{server.url}/endpoints/tiny/invocations", json=body, timeout=30).status_code
+                )
 
-    server.process.terminate()
-    server.wait_for(lambda: requests.get(f"{server.url}/ready", timeout=5).status_code == 503, 2, "/ready to say 503")
-    asking = threading.Thread(target=keep_asking)
-    asking.start()
-    time.sleep(0.3)
-    stop.set()
-    asking.join()
-    assert answers
-    assert set(answers) == {200}
-    assert server.process.wait(20) == 0
-    server.process = None
+        server.process.terminate()
+        server.wait_for(
+            lambda: requests.get(f"{server.url}/ready", timeout=5).status_code == 503, 2, "/ready to say 503"
+        )
+        asking = threading.Thread(target=keep_asking)
+        asking.start()
+        time.sleep(0.3)
+        stop.set()
+        asking.join()
+        assert answers
+        assert set(answers) == {200}
+        assert server.process.wait(20) == 0
+    finally:
+        server.kill()

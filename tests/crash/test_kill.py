@@ -115,13 +115,15 @@ class Acknowledged:
 @pytest.fixture
 def serving(tmp_path):
     server = Server(tmp_path / "data").start()
-    tiny_models.register(server.url, "tiny")
-    server.post("/api/v1/models/tiny/versions/1/transition", {"to": "Staging"})
-    server.post("/api/v1/models/tiny/versions/1/transition", {"to": "Production"})
-    tiny_models.register(server.url, "tiny", weights=(0.5, -0.5))
-    server.wait_for(lambda: server.get("/api/v1/endpoints")["endpoints"], 30, "endpoint tiny")
-    yield server
-    server.kill()
+    try:
+        tiny_models.register(server.url, "tiny")
+        server.post("/api/v1/models/tiny/versions/1/transition", {"to": "Staging"})
+        server.post("/api/v1/models/tiny/versions/1/transition", {"to": "Production"})
+        tiny_models.register(server.url, "tiny", weights=(0.5, -0.5))
+        server.wait_for(lambda: server.get("/api/v1/endpoints")["endpoints"], 30, "endpoint tiny")
+        yield server
+    finally:
+        server.kill()
 
 
 def check_nothing_is_half_done(server: Server) -> None:
