@@ -46,6 +46,11 @@ std::vector<Command> ModelCommands() {
         {"STATUS", "status"},
         {"CREATED", "created"},
         {"RUN", "run_id"}}},
+  };
+}
+
+std::vector<Command> VersionCommands() {
+  return {
       {"versions",
        "show",
        "One version: files, metadata, verdicts",
@@ -88,7 +93,6 @@ std::vector<Command> ModelCommands() {
 }
 
 std::vector<Command> TrafficCommands() {
-  const Argument id = PathText("id", "id of the rollout");
   return {
       {"endpoints",
        "list",
@@ -118,6 +122,12 @@ std::vector<Command> TrafficCommands() {
         Body("reason", Kind::kText, "why; written into the event")},
        "",
        {}},
+  };
+}
+
+std::vector<Command> RolloutCommands() {
+  const Argument id = PathText("id", "id of the rollout");
+  return {
       {"rollouts",
        "list",
        "Rollouts, newest first",
@@ -160,7 +170,7 @@ std::vector<Command> TrafficCommands() {
   };
 }
 
-std::vector<Command> MonitoringCommands() {
+std::vector<Command> PredictionCommands() {
   return {
       {"predictions",
        "list",
@@ -194,6 +204,11 @@ std::vector<Command> MonitoringCommands() {
        {Query("endpoint", "only this endpoint's")},
        "",
        {}},
+  };
+}
+
+std::vector<Command> WatchCommands() {
+  return {
       {"windows",
        "",
        "Quality and drift of an endpoint, window by window",
@@ -241,7 +256,7 @@ std::vector<Command> MonitoringCommands() {
   };
 }
 
-std::vector<Command> OperationCommands() {
+std::vector<Command> EventCommands() {
   return {
       {"events",
        "list",
@@ -266,6 +281,11 @@ std::vector<Command> OperationCommands() {
        {},
        "",
        {}},
+  };
+}
+
+std::vector<Command> PipelineCommands() {
+  return {
       {"pipelines",
        "list",
        "Pipelines",
@@ -319,6 +339,11 @@ std::vector<Command> OperationCommands() {
         {"LOWER", "lower"},
         {"UPPER", "upper"},
         {"SUMMARY", "summary"}}},
+  };
+}
+
+std::vector<Command> ServerCommands() {
+  return {
       {"clock", "show", "The server's time", "GET", "/api/v1/clock", {}, "", {}},
       {"clock",
        "set",
@@ -337,8 +362,9 @@ std::vector<Command> OperationCommands() {
 std::span<const Command> Commands() {
   static const std::vector<Command> commands = [] {
     std::vector<Command> all;
-    for (auto part :
-         {ModelCommands(), TrafficCommands(), MonitoringCommands(), OperationCommands()}) {
+    for (const auto& part : {ModelCommands(), VersionCommands(), TrafficCommands(),
+                             RolloutCommands(), PredictionCommands(), WatchCommands(),
+                             EventCommands(), PipelineCommands(), ServerCommands()}) {
       all.insert(all.end(), part.begin(), part.end());
     }
     return all;

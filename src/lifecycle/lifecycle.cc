@@ -66,6 +66,8 @@ struct Lifecycle::State {
   base::Status OnRolloutEnded(const events::Event& event, bool promoted);
 
   base::Status Judge(const std::string& model, int64_t candidate, const std::string& trigger);
+  base::Status Crown(const Contest& contest, int64_t candidate, const base::Status& staged,
+                     const std::string& trigger);
   base::Result<std::vector<int64_t>> Challengers(const std::string& model, int64_t candidate);
   base::Status Decide(const Contest& contest, int64_t candidate, const std::string& kind,
                       int64_t winner, const std::string& summary, const std::string& trigger);
@@ -175,35 +177,40 @@ base::Status Lifecycle::State::Judge(const std::string& model, int64_t candidate
   const Version version = TRY(parts.registry.GetVersion(model, candidate));
   if (version.stage != Stage::kNone) return base::Status::Ok();  // judged before
   const auto contest = parts.contests.Hold(model, TRY(Challengers(model, candidate)));
-  if (!contest.ok() && contest.status().reason() != "no_production" &&
-      contest.status().reason() != "too_few_labels") {
-    return contest.status();
-  }
+  const bool nobody_to_compare_with =
+      contest.status().reason() == "no_production" || contest.status().reason() == "too_few_labels";
+  if (!contest.ok() && !nobody_to_compare_with) return contest.status();
   // The gates judge the candidate for itself and keep their verdicts, whoever wins.
   const base::Status staged = MoveTo(model, candidate, Stage::kStaging, false, trigger, actor);
-  if (!contest.ok()) {
-    return Decide({.model = model, .competitors = {}}, candidate,
-                  staged.ok() ? "staged" : "refused", 0,
-                  staged.ok() ? "staged; nothing to compare with: " + contest.status().message()
-                              : staged.message(),
-                  trigger);
-  }
+  if (contest.ok()) return Crown(*contest, candidate, staged, trigger);
+  const std::string summary = staged.ok()
+                                  ? "staged; nothing to compare with: " + contest.status().message()
+                                  : staged.message();
+  return Decide({.model = model, .competitors = {}}, candidate, staged.ok() ? "staged" : "refused",
+                0, summary, trigger);
+}
+
+// The best of those that beat production goes to staging and is rolled out.
+base::Status Lifecycle::State::Crown(const Contest& contest, int64_t candidate,
+                                     const base::Status& staged, const std::string& trigger) {
+  const events::Actor actor = events::Internal("policy/candidates");
   const Competitor* best = nullptr;
-  for (const Competitor& one : contest->competitors) {
+  for (const Competitor& one : contest.competitors) {
     const bool may = one.better && (one.version != candidate || staged.ok());
     if (may && (best == nullptr || one.auc > best->auc)) best = &one;
   }
-  if (best == nullptr) return Decide(*contest, candidate, "refused", 0, staged.message(), trigger);
-  if (best->version != candidate)
-    TRY(MoveTo(model, best->version, Stage::kStaging, false, trigger, actor));
-  const bool returns = best->version != candidate;
-  TRY(Decide(*contest, candidate, returns ? "archived_wins" : "staged", best->version,
-             returns ? "archived version " + std::to_string(best->version) +
-                           " beats production and the candidate"
-                     : "the candidate beats production",
-             trigger));
-  if (!PolicyOf(model).rollout) return base::Status::Ok();
-  const auto rollout = parts.rollouts.Begin({.endpoint = model,
+  if (best == nullptr) return Decide(contest, candidate, "refused", 0, staged.message(), trigger);
+  if (best->version == candidate) {
+    TRY(Decide(contest, candidate, "staged", candidate, "the candidate beats production", trigger));
+  } else {
+    TRY(MoveTo(contest.model, best->version, Stage::kStaging, false, trigger, actor));
+    TRY(Decide(
+        contest, candidate, "archived_wins", best->version,
+        "archived version " + std::to_string(best->version) + " beats production and the candidate",
+        trigger));
+  }
+  if (!PolicyOf(contest.model).rollout) return base::Status::Ok();
+  const auto rollout = parts.rollouts.Begin({.endpoint = contest.model,
                                              .to_version = best->version,
                                              .steps = std::nullopt,
                                              .reason = trigger,
