@@ -105,6 +105,9 @@ Result<std::optional<bool>> OptionalBool(const Json& object, std::string_view ke
 // one.
 Status RequireOnly(const Json& object, std::initializer_list<std::string_view> known);
 
+// Length of the valid UTF-8 sequence at the front of `text`, which is not empty (1 to 4), or 0 when
+// there is none.
+size_t Utf8Length(std::string_view text);
 // Appends `text` quoted and escaped.
 void AppendJsonString(std::string& out, std::string_view text);
 // Shortest text that reads back as the same double (or float).
