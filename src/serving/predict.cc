@@ -82,6 +82,8 @@ struct Predictor::Flight {
   Flight& operator=(const Flight&) = delete;
 
   const std::string& key() const { return call.key.empty() ? id : call.key; }
+  // What the model got.
+  inference::Request& given() { return converted ? fitted : call.request; }
   int64_t epoch() const { return served ? served->plan.epoch : 0; }
   bool judged() const { return arm == traffic::kStable || arm == traffic::kCandidate; }
 };
@@ -246,15 +248,12 @@ PredictionRecord Predictor::Path::MakeRecord(Flight& flight, const Status& statu
   record.queue_ns = timing.queue_ns;
   record.run_ns = timing.run_ns;
   record.total_ns = total_ns;
-  const inference::Request& request = flight.converted ? flight.fitted : flight.call.request;
-  record.rows = request.inputs.empty() ? 0 : request.inputs[0].tensor.rows();
+  record.rows = flight.given().inputs.empty() ? 0 : flight.given().inputs[0].tensor.rows();
   if (!status.ok()) {
     record.status_code = static_cast<int>(status.code());
     record.error = status.reason() + ": " + (status.field().empty() ? "" : status.field() + ": ") +
                    status.message();
   }
-  // Inputs that do not fit the model's signature would be read by nobody.
-  if (status.code() != base::Code::kInvalidArgument) record.inputs = request.inputs;
   return record;
 }
 
@@ -270,7 +269,7 @@ void Predictor::Path::FallBack(Ptr flight, const Status& status, inference::RunT
   const int64_t attempt_ns = now_ns - flight->attempt_ns;
   PredictionRecord record = MakeRecord(*flight, status, timing, attempt_ns);
   record.id = NewPredictionId(flight->time);
-  record.inputs = (flight->converted ? flight->fitted : flight->call.request).inputs;
+  record.inputs = flight->given().inputs;
   if (Status logged = Record(*flight, record); !logged.ok() && flight->state.refuse_unlogged) {
     base::Log(base::LogLevel::kWarning, "serving", "a failed attempt of a candidate was not logged",
               {{"endpoint", record.endpoint}, {"error", logged.ToString()}});
@@ -308,6 +307,13 @@ void Predictor::Path::Conclude(Ptr flight, base::Result<inference::Response> res
   const int64_t total_ns = now_ns - flight->started_ns;
   Judge(*flight, answer.status, now_ns - flight->attempt_ns);
   PredictionRecord record = MakeRecord(*flight, answer.status, timing, total_ns);
+  const traffic::ServedArm* shadow = flight->served && flight->arm != kPinned
+                                         ? FindArm(*flight->served, traffic::kShadow)
+                                         : nullptr;
+  // Inputs that do not fit the model's signature would be read by nobody.
+  if (answer.status.code() != base::Code::kInvalidArgument) {
+    record.inputs = shadow != nullptr ? flight->given().inputs : std::move(flight->given().inputs);
+  }
   record.outputs = std::move(answer.response.outputs);
   const Status logged = Record(*flight, record);
   answer.response.outputs = std::move(record.outputs);
@@ -322,9 +328,6 @@ void Predictor::Path::Conclude(Ptr flight, base::Result<inference::Response> res
   answer.model = std::move(record.model);
   answer.version = flight->version;
   answer.arm = std::move(record.arm);
-  const traffic::ServedArm* shadow = flight->served && flight->arm != kPinned
-                                         ? FindArm(*flight->served, traffic::kShadow)
-                                         : nullptr;
   std::exchange(flight->done, nullptr)(std::move(answer));
   if (shadow != nullptr) StartShadow(std::move(flight), *shadow);
 }
@@ -362,6 +365,7 @@ void Predictor::Path::EndShadow(Ptr flight, base::Result<inference::Response> re
   State& state = flight->state;
   const int64_t total_ns = base::MonotonicNanos() - flight->started_ns;
   PredictionRecord record = MakeRecord(*flight, result.status(), timing, total_ns);
+  record.inputs = std::move(flight->given().inputs);
   if (result.ok()) record.outputs = std::move(result->outputs);
   // Nobody waits for this answer, so a log that cannot take it is only counted.
   (void)Record(*flight, record);

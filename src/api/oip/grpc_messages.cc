@@ -26,12 +26,13 @@ constexpr size_t kLeastMoved = 4096;
 
 template <typename T, typename Field>
 base::Result<Tensor> FromField(DataType type, Shape shape, const Field& values,
-                               const std::string& field) {
+                               const FieldPath& field) {
   const int64_t count = TRY(inference::ElementCount(shape));
   if (values.size() != count) {
-    return InvalidArgument(field, "expected " + std::to_string(count) + " elements of " +
-                                      std::string(DataTypeName(type)) +
-                                      ", as the shape says, got " + std::to_string(values.size()));
+    return InvalidArgument(field.Text(), "expected " + std::to_string(count) + " elements of " +
+                                             std::string(DataTypeName(type)) +
+                                             ", as the shape says, got " +
+                                             std::to_string(values.size()));
   }
   Tensor tensor(type, std::move(shape));
   auto* out = reinterpret_cast<T*>(tensor.mutable_bytes().data());
@@ -39,9 +40,9 @@ base::Result<Tensor> FromField(DataType type, Shape shape, const Field& values,
     const auto value = values.Get(i);
     if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
       if (!std::in_range<T>(value)) {
-        return InvalidArgument(field, "element " + std::to_string(i) + ", " +
-                                          std::to_string(value) + ", is not in the range of " +
-                                          std::string(DataTypeName(type)));
+        return InvalidArgument(field.Text(),
+                               "element " + std::to_string(i) + ", " + std::to_string(value) +
+                                   ", is not in the range of " + std::string(DataTypeName(type)));
       }
     }
     out[i] = static_cast<T>(value);
@@ -50,66 +51,65 @@ base::Result<Tensor> FromField(DataType type, Shape shape, const Field& values,
 }
 
 base::Result<Tensor> FromBytes(Shape shape, const InferTensorContents& contents,
-                               const std::string& field) {
+                               const FieldPath& field) {
   const int64_t count = TRY(inference::ElementCount(shape));
   const auto& values = contents.bytes_contents();
   if (values.size() != count) {
-    return InvalidArgument(field, "expected " + std::to_string(count) +
-                                      " elements of BYTES, as the shape says, got " +
-                                      std::to_string(values.size()));
+    return InvalidArgument(field.Text(), "expected " + std::to_string(count) +
+                                             " elements of BYTES, as the shape says, got " +
+                                             std::to_string(values.size()));
   }
   return Tensor::Strings(std::move(shape), {values.begin(), values.end()});
 }
 
 base::Result<Tensor> FromContents(DataType type, Shape shape, const InferTensorContents& contents,
-                                  const std::string& place) {
-  const std::string field = place + ".contents.";
+                                  const FieldPath& place) {
+  const FieldPath contents_field = place.Member("contents");
   switch (type) {
     case DataType::kBool:
       return FromField<bool>(type, std::move(shape), contents.bool_contents(),
-                             field + "bool_contents");
+                             contents_field.Member("bool_contents"));
     case DataType::kUint8:
       return FromField<uint8_t>(type, std::move(shape), contents.uint_contents(),
-                                field + "uint_contents");
+                                contents_field.Member("uint_contents"));
     case DataType::kUint16:
       return FromField<uint16_t>(type, std::move(shape), contents.uint_contents(),
-                                 field + "uint_contents");
+                                 contents_field.Member("uint_contents"));
     case DataType::kUint32:
       return FromField<uint32_t>(type, std::move(shape), contents.uint_contents(),
-                                 field + "uint_contents");
+                                 contents_field.Member("uint_contents"));
     case DataType::kUint64:
       return FromField<uint64_t>(type, std::move(shape), contents.uint64_contents(),
-                                 field + "uint64_contents");
+                                 contents_field.Member("uint64_contents"));
     case DataType::kInt8:
       return FromField<int8_t>(type, std::move(shape), contents.int_contents(),
-                               field + "int_contents");
+                               contents_field.Member("int_contents"));
     case DataType::kInt16:
       return FromField<int16_t>(type, std::move(shape), contents.int_contents(),
-                                field + "int_contents");
+                                contents_field.Member("int_contents"));
     case DataType::kInt32:
       return FromField<int32_t>(type, std::move(shape), contents.int_contents(),
-                                field + "int_contents");
+                                contents_field.Member("int_contents"));
     case DataType::kInt64:
       return FromField<int64_t>(type, std::move(shape), contents.int64_contents(),
-                                field + "int64_contents");
+                                contents_field.Member("int64_contents"));
     case DataType::kFp32:
       return FromField<float>(type, std::move(shape), contents.fp32_contents(),
-                              field + "fp32_contents");
+                              contents_field.Member("fp32_contents"));
     case DataType::kFp64:
       return FromField<double>(type, std::move(shape), contents.fp64_contents(),
-                               field + "fp64_contents");
+                               contents_field.Member("fp64_contents"));
     case DataType::kString:
-      return FromBytes(std::move(shape), contents, field + "bytes_contents");
+      return FromBytes(std::move(shape), contents, contents_field.Member("bytes_contents"));
     case DataType::kFp16:
     case DataType::kBf16:
       break;
   }
-  return InvalidArgument(place + ".contents",
+  return InvalidArgument(contents_field.Text(),
                          std::string(DataTypeName(type)) + " goes in raw_input_contents only");
 }
 
-base::Result<Tensor> FromRaw(DataType type, Shape shape, std::string& raw,
-                             const std::string& field) {
+base::Result<Tensor> FromRaw(DataType type, Shape shape, std::string& raw, const FieldPath& field) {
   if (raw.size() < kLeastMoved || type == DataType::kString)
     return TensorFromRaw(type, std::move(shape), raw, nullptr, field);
   const auto owner = std::make_shared<const std::string>(std::move(raw));
@@ -118,10 +118,10 @@ base::Result<Tensor> FromRaw(DataType type, Shape shape, std::string& raw,
 
 Status CheckParameters(
     const ::google::protobuf::Map<std::string, ::inference::InferParameter>& parameters,
-    const std::string& field) {
+    const FieldPath& field) {
   for (const char* name : {"shared_memory_region", "classification"}) {
     if (parameters.contains(name))
-      return InvalidArgument(field + ".parameters." + name, "is not served here");
+      return InvalidArgument(field.Member("parameters").Member(name).Text(), "is not served here");
   }
   return Status::Ok();
 }
@@ -141,23 +141,26 @@ Status ReadInputs(ModelInferRequest& request, InferCall& out) {
   out.call.request.inputs.reserve(static_cast<size_t>(count));
   for (int i = 0; i < count; ++i) {
     auto& input = *request.mutable_inputs(i);
-    const std::string field = InputField(static_cast<size_t>(i), "");
-    if (input.name().empty()) return InvalidArgument(field + ".name", "missing");
+    const FieldPath all("inputs");
+    const FieldPath field = all.Item(static_cast<size_t>(i));
+    if (input.name().empty()) return InvalidArgument(field.Member("name").Text(), "missing");
     if (input.name().size() > kMaxNameBytes) {
-      return InvalidArgument(field + ".name",
+      return InvalidArgument(field.Member("name").Text(),
                              "longer than " + std::to_string(kMaxNameBytes) + " bytes");
     }
     const auto type = inference::ParseDataType(input.datatype());
     if (!type.ok())
-      return InvalidArgument(field + ".datatype", type.status().message(), type.status().reason());
+      return InvalidArgument(field.Member("datatype").Text(), type.status().message(),
+                             type.status().reason());
     Shape shape(input.shape().begin(), input.shape().end());
-    TRY(CheckShape(shape, field + ".shape"));
+    TRY(CheckShape(shape, field.Member("shape")));
     TRY(CheckParameters(input.parameters(), field));
     if (raw && input.has_contents())
-      return InvalidArgument(field + ".contents", "must be empty beside raw_input_contents");
+      return InvalidArgument(field.Member("contents").Text(),
+                             "must be empty beside raw_input_contents");
     Tensor tensor =
         raw ? TRY(FromRaw(*type, std::move(shape), *request.mutable_raw_input_contents(i),
-                          "raw_input_contents[" + std::to_string(i) + "]"))
+                          FieldPath("raw_input_contents").Item(static_cast<size_t>(i))))
             : TRY(FromContents(*type, std::move(shape), input.contents(), field));
     out.call.request.inputs.push_back({std::move(*input.mutable_name()), std::move(tensor)});
   }
@@ -254,8 +257,9 @@ base::Result<InferCall> DecodeMessage(ModelInferRequest& request) {
   }
   for (int i = 0; i < request.outputs_size(); ++i) {
     const auto& output = request.outputs(i);
-    const std::string field = "outputs[" + std::to_string(i) + "]";
-    if (output.name().empty()) return InvalidArgument(field + ".name", "missing");
+    const FieldPath all("outputs");
+    const FieldPath field = all.Item(static_cast<size_t>(i));
+    if (output.name().empty()) return InvalidArgument(field.Member("name").Text(), "missing");
     TRY(CheckParameters(output.parameters(), field));
     out.call.request.outputs.push_back(output.name());
   }

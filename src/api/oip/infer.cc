@@ -20,32 +20,33 @@ constexpr size_t kLeastBorrowed = 4096;
 constexpr size_t kLengthBytes = 4;
 
 base::Result<Tensor> StringsFromRaw(inference::Shape shape, int64_t count, std::string_view bytes,
-                                    const std::string& field) {
+                                    const FieldPath& field) {
   // Each element takes its length at least, so the count is known to fit before anything is
   // reserved.
   if (static_cast<uint64_t>(count) > bytes.size() / kLengthBytes) {
-    return InvalidArgument(field, "expected " + std::to_string(count) +
-                                      " BYTES elements, each after its 4-byte length, got " +
-                                      std::to_string(bytes.size()) + " bytes");
+    return InvalidArgument(field.Text(), "expected " + std::to_string(count) +
+                                             " BYTES elements, each after its 4-byte length, got " +
+                                             std::to_string(bytes.size()) + " bytes");
   }
   std::vector<std::string> values;
   values.reserve(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) {
     uint32_t length = 0;
     if (bytes.size() < kLengthBytes)
-      return InvalidArgument(field, "ends within the length of element " + std::to_string(i));
+      return InvalidArgument(field.Text(),
+                             "ends within the length of element " + std::to_string(i));
     std::memcpy(&length, bytes.data(), kLengthBytes);
     bytes.remove_prefix(kLengthBytes);
     if (bytes.size() < length) {
-      return InvalidArgument(field, "element " + std::to_string(i) + " is " +
-                                        std::to_string(length) + " bytes long, but only " +
-                                        std::to_string(bytes.size()) + " are left");
+      return InvalidArgument(field.Text(), "element " + std::to_string(i) + " is " +
+                                               std::to_string(length) + " bytes long, but only " +
+                                               std::to_string(bytes.size()) + " are left");
     }
     values.emplace_back(bytes.substr(0, length));
     bytes.remove_prefix(length);
   }
   if (!bytes.empty())
-    return InvalidArgument(field,
+    return InvalidArgument(field.Text(),
                            std::to_string(bytes.size()) + " bytes are left after the last element");
   return Tensor::Strings(std::move(shape), std::move(values));
 }
@@ -54,15 +55,16 @@ base::Result<Tensor> StringsFromRaw(inference::Shape shape, int64_t count, std::
 
 base::Result<Tensor> TensorFromRaw(DataType type, inference::Shape shape, std::string_view bytes,
                                    const std::shared_ptr<const void>& owner,
-                                   const std::string& field) {
+                                   const FieldPath& field) {
   const int64_t count = TRY(inference::ElementCount(shape));
   if (type == DataType::kString) return StringsFromRaw(std::move(shape), count, bytes, field);
   const size_t element = SizeOf(type);
   if (bytes.size() != static_cast<uint64_t>(count) * element) {
-    return InvalidArgument(
-        field, "expected " + std::to_string(static_cast<uint64_t>(count) * element) +
-                   " bytes for " + std::to_string(count) + " elements of " +
-                   std::string(DataTypeName(type)) + ", got " + std::to_string(bytes.size()));
+    return InvalidArgument(field.Text(),
+                           "expected " + std::to_string(static_cast<uint64_t>(count) * element) +
+                               " bytes for " + std::to_string(count) + " elements of " +
+                               std::string(DataTypeName(type)) + ", got " +
+                               std::to_string(bytes.size()));
   }
   const bool aligned = reinterpret_cast<uintptr_t>(bytes.data()) % element == 0;
   if (aligned && owner && bytes.size() >= kLeastBorrowed) {
@@ -93,17 +95,17 @@ void AppendRaw(std::string& out, const Tensor& tensor) {
   }
 }
 
-base::Status CheckShape(const inference::Shape& shape, const std::string& field) {
+base::Status CheckShape(const inference::Shape& shape, const FieldPath& field) {
   if (shape.size() > kMaxRank)
-    return InvalidArgument(field, "more than " + std::to_string(kMaxRank) + " dimensions");
+    return InvalidArgument(field.Text(), "more than " + std::to_string(kMaxRank) + " dimensions");
   for (size_t i = 0; i < shape.size(); ++i) {
     if (shape[i] < 0) {
-      return InvalidArgument(field + "[" + std::to_string(i) + "]",
+      return InvalidArgument(field.Item(i).Text(),
                              "expected 0 or more, got " + std::to_string(shape[i]));
     }
   }
   const auto count = inference::ElementCount(shape);
-  if (!count.ok()) return InvalidArgument(field, count.status().message());
+  if (!count.ok()) return InvalidArgument(field.Text(), count.status().message());
   return base::Status::Ok();
 }
 
@@ -115,10 +117,6 @@ base::Result<int64_t> ParseVersion(std::string_view text) {
                                                    "'; versions are numbers from 1");
   }
   return version;
-}
-
-std::string InputField(size_t index, std::string_view part) {
-  return "inputs[" + std::to_string(index) + "]" + std::string(part);
 }
 
 std::string ErrorText(const base::Status& status) {

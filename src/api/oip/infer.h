@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/oip/field_path.h"
 #include "base/status.h"
 #include "inference/tensor.h"
 #include "serving/predict.h"
@@ -39,19 +40,17 @@ struct InferCall {
 base::Result<inference::Tensor> TensorFromRaw(inference::DataType type, inference::Shape shape,
                                               std::string_view bytes,
                                               const std::shared_ptr<const void>& owner,
-                                              const std::string& field);
+                                              const FieldPath& field);
 size_t RawSize(const inference::Tensor& tensor);
 void AppendRaw(std::string& out, const inference::Tensor& tensor);
 
 // kInvalidArgument with field + "[i]" on a negative dimension, field when there are too many
 // dimensions or elements.
-base::Status CheckShape(const inference::Shape& shape, const std::string& field);
+base::Status CheckShape(const inference::Shape& shape, const FieldPath& field);
 // 1 or more, decimal, for a version in a path or message. kNotFound (reason "version_not_found"):
 // no other version exists.
 base::Result<int64_t> ParseVersion(std::string_view text);
 
-// "inputs[3]" + part
-std::string InputField(size_t index, std::string_view part);
 // "inputs[0].shape: ..." as callers see it.
 std::string ErrorText(const base::Status& status);
 

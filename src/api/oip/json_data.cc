@@ -62,7 +62,7 @@ bool ParseNonFinite(std::string_view word, T& out) {
 template <typename T>
 class DataReader {
  public:
-  DataReader(JsonReader& reader, T* out, const Tensor& tensor, const std::string& field)
+  DataReader(JsonReader& reader, T* out, const Tensor& tensor, const FieldPath& field)
       : reader_(reader),
         out_(out),
         shape_(tensor.shape()),
@@ -94,8 +94,8 @@ class DataReader {
     const int64_t wanted = shape_[level];
     const bool last = level + 1 == shape_.size();
     if (reader_.Peek() != JsonType::kArray) {
-      return WrongType(reader_, field_ + ".data",
-                       "arrays nested as the shape says, or one flat array", reader_.Peek());
+      return WrongType(reader_, field_, "arrays nested as the shape says, or one flat array",
+                       reader_.Peek());
     }
     reader_.EnterArray();
     int64_t given = 0;
@@ -149,20 +149,20 @@ class DataReader {
   }
 
   Status WrongCount(const std::string& got) const {
-    return InvalidArgument(field_ + ".data", "expected " + std::to_string(count_) +
-                                                 " elements, as the shape says, got " + got);
+    return InvalidArgument(field_.Text(), "expected " + std::to_string(count_) +
+                                              " elements, as the shape says, got " + got);
   }
 
   Status WrongLength(size_t level) const {
-    return InvalidArgument(field_ + ".data", "an array of dimension " + std::to_string(level) +
-                                                 " has not the " + std::to_string(shape_[level]) +
-                                                 " items that the shape says");
+    return InvalidArgument(field_.Text(), "an array of dimension " + std::to_string(level) +
+                                              " has not the " + std::to_string(shape_[level]) +
+                                              " items that the shape says");
   }
 
   Status BadElement() const {
     if (!reader_.ok()) return reader_.error();
-    return InvalidArgument(field_ + ".data", "element " + std::to_string(next_) + " is not " +
-                                                 Wanted() + ": " + std::string(got_.substr(0, 40)));
+    return InvalidArgument(field_.Text(), "element " + std::to_string(next_) + " is not " +
+                                              Wanted() + ": " + std::string(got_.substr(0, 40)));
   }
 
   std::string Wanted() const {
@@ -176,21 +176,21 @@ class DataReader {
   const Shape& shape_;
   const size_t count_;
   const DataType type_;
-  const std::string& field_;
+  const FieldPath& field_;  // of the data
   size_t next_ = 0;
   std::string_view got_;
 };
 
 template <typename T>
 base::Result<Tensor> ReadNumbers(DataType type, Shape shape, JsonReader& reader,
-                                 const std::string& field) {
+                                 const FieldPath& field) {
   Tensor tensor(type, std::move(shape));
   auto* out = reinterpret_cast<T*>(tensor.mutable_bytes().data());
   TRY(DataReader<T>(reader, out, tensor, field).Read());
   return tensor;
 }
 
-base::Result<Tensor> ReadStrings(Shape shape, JsonReader& reader, const std::string& field) {
+base::Result<Tensor> ReadStrings(Shape shape, JsonReader& reader, const FieldPath& field) {
   Tensor tensor(DataType::kString, std::move(shape));
   TRY(DataReader<std::string>(reader, tensor.mutable_strings().data(), tensor, field).Read());
   return tensor;
@@ -198,11 +198,11 @@ base::Result<Tensor> ReadStrings(Shape shape, JsonReader& reader, const std::str
 
 }  // namespace
 
-Status WrongType(const JsonReader& reader, std::string field, std::string_view expected,
+Status WrongType(const JsonReader& reader, const FieldPath& field, std::string_view expected,
                  JsonType got) {
   if (!reader.ok()) return reader.error();
-  return InvalidArgument(std::move(field), "expected " + std::string(expected) + ", got " +
-                                               std::string(JsonTypeText(got)));
+  return InvalidArgument(field.Text(), "expected " + std::string(expected) + ", got " +
+                                           std::string(JsonTypeText(got)));
 }
 
 bool ReadWhole(JsonReader& reader, int64_t& out) {
@@ -211,15 +211,14 @@ bool ReadWhole(JsonReader& reader, int64_t& out) {
 }
 
 base::Result<Tensor> TensorFromJson(DataType type, Shape shape, JsonReader& reader,
-                                    const std::string& field, size_t json_bytes) {
-  if (reader.Peek() != JsonType::kArray)
-    return WrongType(reader, field + ".data", "an array", reader.Peek());
+                                    const FieldPath& field, size_t json_bytes) {
+  if (reader.Peek() != JsonType::kArray) return WrongType(reader, field, "an array", reader.Peek());
   const int64_t count = TRY(inference::ElementCount(shape));
   // An element takes a character at least, so more cannot be there: nothing is allocated for a
   // shape that lies.
   if (static_cast<uint64_t>(count) > json_bytes) {
-    return InvalidArgument(field + ".data", "expected " + std::to_string(count) +
-                                                " elements, as the shape says, got fewer");
+    return InvalidArgument(field.Text(), "expected " + std::to_string(count) +
+                                             " elements, as the shape says, got fewer");
   }
   switch (type) {
     case DataType::kBool:
@@ -251,7 +250,7 @@ base::Result<Tensor> TensorFromJson(DataType type, Shape shape, JsonReader& read
       break;
   }
   return InvalidArgument(
-      field + ".data",
+      field.Text(),
       std::string(DataTypeName(type)) + " goes as binary data only (parameters.binary_data_size)");
 }
 

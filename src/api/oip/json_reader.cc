@@ -150,8 +150,25 @@ bool JsonReader::NextMember(char close) {
   return true;
 }
 
-bool JsonReader::NextKey(std::string& key) {
-  return NextMember('}') && ReadString(key) && Take(':', "expected ':'");
+bool JsonReader::NextKey(std::string_view& key) {
+  if (!NextMember('}')) return false;
+  if (!ReadPlain(key)) {
+    if (!ReadString(key_)) return false;
+    key = key_;
+  }
+  return Take(':', "expected ':'");
+}
+
+// A string of plain ASCII is read where it stands; false, and nothing consumed, for any other.
+bool JsonReader::ReadPlain(std::string_view& out) {
+  if (place_ == text_.size() || text_[place_] != '"') return false;
+  const size_t begin = place_ + 1;
+  size_t end = begin;
+  while (end < text_.size() && text_[end] >= 0x20 && text_[end] != '"' && text_[end] != '\\') ++end;
+  if (end == text_.size() || text_[end] != '"') return false;
+  out = text_.substr(begin, end - begin);
+  place_ = end + 1;
+  return true;
 }
 
 bool JsonReader::NextItem() { return NextMember(']'); }
@@ -278,13 +295,14 @@ bool JsonReader::ReadString(std::string& out) {
 bool JsonReader::Skip() {
   const size_t outer = depth_;
   std::string text;
+  std::string_view key;
   std::string_view token;
   bool flag = false;
   // `closes` says of each object or array that was entered here how it ends.
   std::string closes;
   do {
     if (depth_ > outer) {
-      const bool more = closes.back() == '}' ? NextKey(text) : NextItem();
+      const bool more = closes.back() == '}' ? NextKey(key) : NextItem();
       if (!ok()) return false;
       if (!more) {
         closes.pop_back();

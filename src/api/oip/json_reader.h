@@ -42,7 +42,7 @@ class JsonReader {
   bool Skip();  // any value
 
   // False at the end of the object or array, which is then consumed, or on an error.
-  bool NextKey(std::string& key);
+  bool NextKey(std::string_view& key);  // valid until the next NextKey
   bool NextItem();
 
   // Nothing but spaces is left.
@@ -59,6 +59,7 @@ class JsonReader {
   bool Enter(char open, const char* problem);
   bool Leave();
   bool NextMember(char close);
+  bool ReadPlain(std::string_view& out);
   bool ReadEscape(std::string& out);
   bool ReadHex(unsigned& out);
   bool SkipDigits();
@@ -68,6 +69,7 @@ class JsonReader {
   size_t depth_ = 0;
   bool fresh_ = false;  // just entered: no comma is due before the next member
   const char* problem_ = nullptr;
+  std::string key_;  // a key that has escapes
 };
 
 }  // namespace slipway::api::oip

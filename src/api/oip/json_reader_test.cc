@@ -87,6 +87,19 @@ TEST(JsonReader, ReadsStringsWithTheirEscapes) {
   EXPECT_EQ(text, "a\xc3\xbc\xf0\x9f\x98\x80\n\"");
 }
 
+TEST(JsonReader, ReadsKeysPlainAndEscaped) {
+  JsonReader reader("{\"plain\":1,\"\\u0061\\n\":2,\"\xc3\xbc\":3}");
+  std::vector<std::string> keys;
+  std::string_view key;
+  ASSERT_TRUE(reader.EnterObject());
+  while (reader.NextKey(key)) {
+    keys.emplace_back(key);
+    reader.Skip();
+  }
+  EXPECT_TRUE(reader.AtEnd());
+  EXPECT_THAT(keys, ::testing::ElementsAre("plain", "a\n", "\xc3\xbc"));
+}
+
 TEST(JsonReader, BoundsDepth) {
   EXPECT_TRUE(Accepts(std::string(kMaxJsonDepth, '[') + std::string(kMaxJsonDepth, ']')));
   EXPECT_FALSE(Accepts(std::string(kMaxJsonDepth + 1, '[') + std::string(kMaxJsonDepth + 1, ']')));
@@ -94,7 +107,7 @@ TEST(JsonReader, BoundsDepth) {
 
 TEST(JsonReader, GoesOnFromACopy) {
   JsonReader reader(R"({"a":[1,2],"b":3})");
-  std::string key;
+  std::string_view key;
   ASSERT_TRUE(reader.EnterObject() && reader.NextKey(key));
   JsonReader before = reader;
   ASSERT_TRUE(reader.Skip() && reader.NextKey(key));

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "api/oip/field_path.h"
 #include "api/oip/json_data.h"
 #include "api/oip/json_reader.h"
 
@@ -20,18 +21,17 @@ using inference::Tensor;
 
 // Calls use(key) before each value of the object that comes next, which must read or skip it.
 template <typename Use>
-Status EachMember(JsonReader& reader, const std::string& field, std::string_view expected,
-                  Use use) {
+Status EachMember(JsonReader& reader, const FieldPath& field, std::string_view expected, Use use) {
   if (reader.Peek() != JsonType::kObject) return WrongType(reader, field, expected, reader.Peek());
   reader.EnterObject();
-  std::string key;
+  std::string_view key;
   while (reader.NextKey(key)) TRY(use(key));
   return reader.error();
 }
 
 // Calls use(index) before each item of the array that comes next.
 template <typename Use>
-Status EachItem(JsonReader& reader, const std::string& field, std::string_view expected, Use use) {
+Status EachItem(JsonReader& reader, const FieldPath& field, std::string_view expected, Use use) {
   if (reader.Peek() != JsonType::kArray) return WrongType(reader, field, expected, reader.Peek());
   reader.EnterArray();
   for (size_t index = 0; reader.NextItem(); ++index) TRY(use(index));
@@ -43,14 +43,14 @@ Status Skip(JsonReader& reader) {
   return reader.error();
 }
 
-Status ReadText(JsonReader& reader, const std::string& field, std::string& out) {
+Status ReadText(JsonReader& reader, const FieldPath& field, std::string& out) {
   if (reader.Peek() != JsonType::kString)
     return WrongType(reader, field, "a string", reader.Peek());
   reader.ReadString(out);
   return reader.error();
 }
 
-Status ReadFlag(JsonReader& reader, const std::string& field, bool& out) {
+Status ReadFlag(JsonReader& reader, const FieldPath& field, bool& out) {
   if (reader.Peek() != JsonType::kBool)
     return WrongType(reader, field, "true or false", reader.Peek());
   reader.ReadBool(out);
@@ -58,23 +58,22 @@ Status ReadFlag(JsonReader& reader, const std::string& field, bool& out) {
 }
 
 // Zero or more.
-Status ReadCount(JsonReader& reader, const std::string& field, std::string_view expected,
+Status ReadCount(JsonReader& reader, const FieldPath& field, std::string_view expected,
                  int64_t& out) {
   const JsonType type = reader.Peek();
   if (!ReadWhole(reader, out)) {
     return WrongType(reader, field, expected, type);
   }
   return out >= 0 ? Status::Ok()
-                  : InvalidArgument(field, "expected " + std::string(expected) + ", got " +
-                                               std::to_string(out));
+                  : InvalidArgument(field.Text(), "expected " + std::string(expected) + ", got " +
+                                                      std::to_string(out));
 }
 
-Status ReadShape(JsonReader& reader, const std::string& field, Shape& out) {
+Status ReadShape(JsonReader& reader, const FieldPath& field, Shape& out) {
   TRY(EachItem(reader, field, "an array of numbers", [&](size_t index) {
     if (index == kMaxRank)
-      return InvalidArgument(field, "more than " + std::to_string(kMaxRank) + " dimensions");
-    return ReadCount(reader, field + "[" + std::to_string(index) + "]", "a whole number, 0 or more",
-                     out.emplace_back());
+      return InvalidArgument(field.Text(), "more than " + std::to_string(kMaxRank) + " dimensions");
+    return ReadCount(reader, field.Item(index), "a whole number, 0 or more", out.emplace_back());
   }));
   return CheckShape(out, field);
 }
@@ -90,14 +89,14 @@ struct TensorParameters {
   std::optional<bool> binary;
 };
 
-Status ReadTensorParameters(JsonReader& reader, const std::string& field, TensorParameters& out) {
-  return EachMember(reader, field, "an object", [&](const std::string& key) {
-    const std::string place = field + "." + key;
+Status ReadTensorParameters(JsonReader& reader, const FieldPath& field, TensorParameters& out) {
+  return EachMember(reader, field, "an object", [&](std::string_view key) {
+    const FieldPath place = field.Member(key);
     if (key == "binary_data_size")
       return ReadCount(reader, place, "a number of bytes", out.binary_size.emplace());
     if (key == "binary_data") return ReadFlag(reader, place, out.binary.emplace());
     if (key == "shared_memory_region" || key == "classification")
-      return InvalidArgument(place, "is not served here");
+      return InvalidArgument(place.Text(), "is not served here");
     return Skip(reader);
   });
 }
@@ -107,41 +106,43 @@ Status ReadTensorParameters(JsonReader& reader, const std::string& field, Tensor
 class InputReader {
  public:
   InputReader(JsonReader& reader, size_t index, size_t json_bytes, BinaryData& binary)
-      : reader_(reader), field_(InputField(index, "")), json_bytes_(json_bytes), binary_(binary) {}
+      : reader_(reader), field_(inputs_.Item(index)), json_bytes_(json_bytes), binary_(binary) {}
 
   base::Result<inference::NamedTensor> Read() {
     TRY(EachMember(reader_, field_, "an object with name, datatype, shape and data",
-                   [this](const std::string& key) { return ReadMember(key); }));
-    if (name_.empty()) return InvalidArgument(field_ + ".name", "missing or empty");
+                   [this](std::string_view key) { return ReadMember(key); }));
+    if (name_.empty()) return InvalidArgument(field_.Member("name").Text(), "missing or empty");
     if (name_.size() > kMaxNameBytes) {
-      return InvalidArgument(field_ + ".name",
+      return InvalidArgument(field_.Member("name").Text(),
                              "longer than " + std::to_string(kMaxNameBytes) + " bytes");
     }
-    if (!type_) return InvalidArgument(field_ + ".datatype", "missing");
-    if (!shape_) return InvalidArgument(field_ + ".shape", "missing");
+    if (!type_) return InvalidArgument(field_.Member("datatype").Text(), "missing");
+    if (!shape_) return InvalidArgument(field_.Member("shape").Text(), "missing");
     const bool data = tensor_ || data_;
     if (parameters_.binary_size && data)
-      return InvalidArgument(field_, "has both data and parameters.binary_data_size");
-    if (!parameters_.binary_size && !data) return InvalidArgument(field_ + ".data", "missing");
+      return InvalidArgument(field_.Text(), "has both data and parameters.binary_data_size");
+    if (!parameters_.binary_size && !data)
+      return InvalidArgument(field_.Member("data").Text(), "missing");
     if (parameters_.binary_size) tensor_ = TRY(TakeBinary());
     if (!tensor_)
-      tensor_ = TRY(TensorFromJson(*type_, std::move(*shape_), *data_, field_, json_bytes_));
+      tensor_ = TRY(
+          TensorFromJson(*type_, std::move(*shape_), *data_, field_.Member("data"), json_bytes_));
     return inference::NamedTensor{std::move(name_), std::move(*tensor_)};
   }
 
  private:
-  Status ReadMember(const std::string& key) {
-    if (key == "name") return ReadText(reader_, field_ + ".name", name_);
+  Status ReadMember(std::string_view key) {
+    if (key == "name") return ReadText(reader_, field_.Member("name"), name_);
     if (key == "datatype") return ReadType();
     if (key == "shape") {
       shape_.emplace();
-      return ReadShape(reader_, field_ + ".shape", *shape_);
+      return ReadShape(reader_, field_.Member("shape"), *shape_);
     }
     if (key == "parameters")
-      return ReadTensorParameters(reader_, field_ + ".parameters", parameters_);
+      return ReadTensorParameters(reader_, field_.Member("parameters"), parameters_);
     if (key != "data") return Skip(reader_);
     if (type_ && shape_) {
-      tensor_ = TRY(TensorFromJson(*type_, *shape_, reader_, field_, json_bytes_));
+      tensor_ = TRY(TensorFromJson(*type_, *shape_, reader_, field_.Member("data"), json_bytes_));
       return Status::Ok();
     }
     data_ = reader_;
@@ -150,21 +151,23 @@ class InputReader {
 
   Status ReadType() {
     std::string text;
-    TRY(ReadText(reader_, field_ + ".datatype", text));
+    TRY(ReadText(reader_, field_.Member("datatype"), text));
     const auto type = inference::ParseDataType(text);
     if (!type.ok())
-      return InvalidArgument(field_ + ".datatype", type.status().message(), type.status().reason());
+      return InvalidArgument(field_.Member("datatype").Text(), type.status().message(),
+                             type.status().reason());
     type_ = *type;
     return Status::Ok();
   }
 
   base::Result<Tensor> TakeBinary() {
-    const std::string field = field_ + ".parameters.binary_data_size";
+    const FieldPath parameters = field_.Member("parameters");
+    const FieldPath field = parameters.Member("binary_data_size");
     const auto size = static_cast<uint64_t>(*parameters_.binary_size);
     if (size > binary_.rest.size()) {
-      return InvalidArgument(field, "says " + std::to_string(size) + " bytes, but only " +
-                                        std::to_string(binary_.rest.size()) +
-                                        " are left in the body");
+      return InvalidArgument(field.Text(), "says " + std::to_string(size) + " bytes, but only " +
+                                               std::to_string(binary_.rest.size()) +
+                                               " are left in the body");
     }
     Tensor tensor = TRY(TensorFromRaw(*type_, std::move(*shape_), binary_.rest.substr(0, size),
                                       binary_.owner, field));
@@ -173,7 +176,8 @@ class InputReader {
   }
 
   JsonReader& reader_;
-  const std::string field_;
+  const FieldPath inputs_{"inputs"};
+  const FieldPath field_;
   const size_t json_bytes_;
   BinaryData& binary_;
   std::string name_;
@@ -186,7 +190,7 @@ class InputReader {
 
 Status ReadInputs(JsonReader& reader, size_t json_bytes, BinaryData& binary, InferCall& out) {
   auto& inputs = out.call.request.inputs;
-  TRY(EachItem(reader, "inputs", "an array of tensors", [&](size_t index) -> Status {
+  TRY(EachItem(reader, FieldPath("inputs"), "an array of tensors", [&](size_t index) -> Status {
     if (index == kMaxTensors)
       return InvalidArgument("inputs", "more than " + std::to_string(kMaxTensors) + " tensors");
     inputs.push_back(TRY(InputReader(reader, index, json_bytes, binary).Read()));
@@ -195,36 +199,39 @@ Status ReadInputs(JsonReader& reader, size_t json_bytes, BinaryData& binary, Inf
   return inputs.empty() ? InvalidArgument("inputs", "expected at least one tensor") : Status::Ok();
 }
 
-Status ReadOutput(JsonReader& reader, const std::string& field, InferCall& out) {
+Status ReadOutput(JsonReader& reader, const FieldPath& field, InferCall& out) {
   std::string name;
   TensorParameters parameters;
-  TRY(EachMember(reader, field, "an object with a name", [&](const std::string& key) {
-    if (key == "name") return ReadText(reader, field + ".name", name);
-    if (key == "parameters") return ReadTensorParameters(reader, field + ".parameters", parameters);
+  TRY(EachMember(reader, field, "an object with a name", [&](std::string_view key) {
+    if (key == "name") return ReadText(reader, field.Member("name"), name);
+    if (key == "parameters")
+      return ReadTensorParameters(reader, field.Member("parameters"), parameters);
     return Skip(reader);
   }));
-  if (name.empty()) return InvalidArgument(field + ".name", "missing or empty");
+  if (name.empty()) return InvalidArgument(field.Member("name").Text(), "missing or empty");
   out.call.request.outputs.push_back(std::move(name));
   out.output_binary.push_back(parameters.binary);
   return Status::Ok();
 }
 
 Status ReadOutputs(JsonReader& reader, InferCall& out) {
-  return EachItem(reader, "outputs", "an array of objects with a name", [&](size_t index) {
+  const FieldPath outputs("outputs");
+  return EachItem(reader, outputs, "an array of objects with a name", [&](size_t index) {
     if (index == kMaxTensors)
       return InvalidArgument("outputs", "more than " + std::to_string(kMaxTensors) + " outputs");
-    return ReadOutput(reader, "outputs[" + std::to_string(index) + "]", out);
+    return ReadOutput(reader, outputs.Item(index), out);
   });
 }
 
 Status ReadParameters(JsonReader& reader, InferCall& out) {
-  return EachMember(reader, "parameters", "an object", [&](const std::string& key) {
-    if (key == kKeyName) return ReadText(reader, "parameters.slipway-key", out.call.key);
+  const FieldPath parameters("parameters");
+  return EachMember(reader, parameters, "an object", [&](std::string_view key) {
+    if (key == kKeyName) return ReadText(reader, parameters.Member("slipway-key"), out.call.key);
     if (key == "timeout")
-      return ReadCount(reader, "parameters.timeout", "microseconds, 0 or more",
+      return ReadCount(reader, parameters.Member("timeout"), "microseconds, 0 or more",
                        out.call.timeout_us);
     if (key == "binary_data_output")
-      return ReadFlag(reader, "parameters.binary_data_output", out.binary_outputs);
+      return ReadFlag(reader, parameters.Member("binary_data_output"), out.binary_outputs);
     return Skip(reader);
   });
 }
@@ -232,7 +239,7 @@ Status ReadParameters(JsonReader& reader, InferCall& out) {
 Status ReadRequest(JsonReader& reader, size_t json_bytes, BinaryData binary, InferCall& out) {
   bool inputs = false;
   bool outputs = false;
-  TRY(EachMember(reader, "body", "an object", [&](const std::string& key) {
+  TRY(EachMember(reader, FieldPath("body"), "an object", [&](std::string_view key) {
     if (key == "inputs") {
       if (std::exchange(inputs, true)) return InvalidArgument("inputs", "stands twice");
       return ReadInputs(reader, json_bytes, binary, out);
@@ -242,7 +249,7 @@ Status ReadRequest(JsonReader& reader, size_t json_bytes, BinaryData binary, Inf
       return ReadOutputs(reader, out);
     }
     if (key == "parameters") return ReadParameters(reader, out);
-    if (key == "id") return ReadText(reader, "id", out.call.request_id);
+    if (key == "id") return ReadText(reader, FieldPath("id"), out.call.request_id);
     return Skip(reader);
   }));
   if (!reader.AtEnd()) return reader.error();
@@ -312,8 +319,8 @@ base::Result<InferCall> DecodeRawInfer(const std::shared_ptr<const std::string>&
     const auto elements = static_cast<int64_t>(body->size() / SizeOf(spec.type));
     shape[unknown] = known > 0 ? elements / known : 0;
   }
-  Tensor tensor =
-      TRY(TensorFromRaw(spec.type, std::move(shape), *body, body, InputField(0, ".data")));
+  Tensor tensor = TRY(TensorFromRaw(spec.type, std::move(shape), *body, body,
+                                    FieldPath("inputs").Item(0).Member("data")));
   out.call.request.inputs.push_back({spec.name, std::move(tensor)});
   return out;
 }
