@@ -11,6 +11,7 @@ import http.server
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import threading
@@ -338,6 +339,9 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
+    # Said outright: a parent may have us started with interrupts ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("FLIGHTS_CACHE", str(folder / "flights.parquet"))

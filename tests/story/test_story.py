@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def played(tmp_path_factory):
         facts = json.loads((folder / "summary.json").read_text())
         yield facts, f"http://{http}", log
     finally:
-        story.send_signal(2)
+        story.send_signal(signal.SIGINT)  # as Ctrl-C does
         story.wait(60)
 
 
