@@ -342,6 +342,7 @@ def main() -> None:
     # Said outright: a parent may have us started with interrupts ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    options.binary = str(pathlib.Path(options.binary).resolve())
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("FLIGHTS_CACHE", str(folder / "flights.parquet"))
