@@ -105,6 +105,7 @@ class Story:
     def train(self, *arguments: str) -> int:
         """Runs the training script and returns the version that it registered."""
         environment = {**os.environ, "MLFLOW_TRACKING_URI": self.api.url, "MLFLOW_REGISTRY_URI": self.api.url}
+        environment.setdefault("OMP_NUM_THREADS", "1")
         done = subprocess.run(
             [sys.executable, str(HERE / "train.py"), *arguments],
             env=environment,

@@ -148,6 +148,8 @@ def main() -> None:
             export(model),
             name="model",
             registered_model_name=options.model,
+            # Said outright: finding them out would load the model once more in a process of its own.
+            pip_requirements=["onnxruntime"],
             signature=infer_signature(sample, {"probabilities": model.predict_proba(sample)}),
         )
     print(f"registered {options.model} version {info.registered_model_version} from run {run.info.run_id}")
