@@ -91,7 +91,7 @@ double MicrosPerRun(int runs, const Once& once) {
 int Main(const std::string& path, int runs) {
   const auto library = Must(onnx::OrtLibrary::Open(""));
   auto runtime = Must(MakeOnnxRuntime({}));
-  const auto session = Must(runtime->Load(path));
+  const auto session = Must(runtime->Load({path, "onnx", path}));
   const Request request = ZeroRequest(session->description(), 1);
   Bare bare(*library, path, session->description(), request);
 
@@ -117,7 +117,7 @@ int Main(const std::string& path, int runs) {
         }));
     best[2] = std::min(best[2], MicrosPerRun(runs, [&] {
                          Request copy = request;
-                         model->Run(std::move(copy), 0,
+                         model->Run(std::move(copy), {},
                                     [](const base::Result<Response>& response, RunTiming) {
                                       CHECK(response.ok(), "a run");
                                     });

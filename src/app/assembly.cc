@@ -42,17 +42,6 @@ constexpr storage::BlobStore kStores[] = {
 #endif
 };
 
-struct RuntimeRow {
-  std::string_view name;
-  base::Result<std::unique_ptr<inference::Runtime>> (*make)(const inference::OnnxSettings&);
-};
-constexpr RuntimeRow kRuntimes[] = {
-#if SLIPWAY_WITH_ONNX
-    {"onnx", inference::MakeOnnxRuntime},
-#endif
-    {"", nullptr},  // keeps the table valid without any row
-};
-
 }  // namespace
 
 struct Assembly::RowSettings {
@@ -86,12 +75,20 @@ std::span<const storage::DatabaseKind> Assembly::databases() const { return kDat
 std::span<const storage::BlobStore> Assembly::stores() const { return kStores; }
 
 base::Result<std::vector<std::unique_ptr<inference::Runtime>>> Assembly::Runtimes(
-    const Settings& settings) const {
+    [[maybe_unused]] const Settings& settings) const {
   std::vector<std::unique_ptr<inference::Runtime>> runtimes;
-  for (const RuntimeRow& row : kRuntimes) {
-    if (row.make != nullptr) runtimes.push_back(TRY(row.make(settings.inference.onnx)));
-  }
+#if SLIPWAY_WITH_ONNX
+  runtimes.push_back(TRY(inference::MakeOnnxRuntime(settings.inference.onnx)));
+#endif
   return runtimes;
+}
+
+base::Result<std::unique_ptr<inference::Runtime>> ProbeRuntime(
+    const std::string& name, [[maybe_unused]] const std::string& library) {
+#if SLIPWAY_WITH_ONNX
+  if (name == "onnx") return inference::MakeOnnxRuntime({.library = library});
+#endif
+  return base::InvalidArgument("runtime", "no runtime '" + name + "'", "unknown_runtime");
 }
 
 std::vector<std::unique_ptr<monitoring::AlertSink>> Assembly::Sinks(

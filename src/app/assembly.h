@@ -65,4 +65,9 @@ class Assembly {
   std::unique_ptr<RowSettings> rows_;
 };
 
+// One runtime by its row's name, for the probe process (inference/probe.h): nothing else of the
+// house is built there.
+base::Result<std::unique_ptr<inference::Runtime>> ProbeRuntime(const std::string& name,
+                                                               const std::string& library);
+
 }  // namespace slipway::app

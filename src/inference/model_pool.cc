@@ -107,10 +107,10 @@ LoadResult ModelPool::State::Open(const ModelSource& source) {
         "no runtime '" + source.runtime + "'; there is " + (names.empty() ? "none" : names),
         "unknown_runtime");
   }
-  if (probe) TRY(probe(source));
-  auto session = TRY((*runtime)->Load(source.path));
-  auto model = std::make_shared<pool::BatchedModel>(source.key, std::move(session), workers,
-                                                    MetricsOf(source.key));
+  if (probe && (*runtime)->probed()) TRY(probe(source, **runtime));
+  auto session = TRY((*runtime)->Load(source));
+  auto model = std::make_shared<pool::BatchedModel>(source.key, source.config, std::move(session),
+                                                    workers, MetricsOf(source.key));
   TRY(model->WarmUp(source.warmup));
   return std::shared_ptr<LoadedModel>(std::move(model));
 }

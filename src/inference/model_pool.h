@@ -3,6 +3,8 @@
 // and drain at unload.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -32,9 +34,41 @@ void Describe(base::Schema& schema, PoolSettings& settings);
 
 struct RunTiming {
   int64_t queue_ns = 0;
-  int64_t run_ns = 0;  // of the whole batch
+  int64_t run_ns = 0;   // of the whole batch
+  bool cached = false;  // answered from the response cache: no run
 };
 using RunDone = std::function<void(base::Result<Response>, RunTiming)>;
+// One of a request's answers; `last`: there will be no more. A failure is always the last.
+using RunPart = std::function<void(base::Result<Response>, RunTiming, bool last)>;
+
+struct RunOptions {
+  int64_t deadline_ns = 0;  // base::MonotonicNanos; not run once past; 0: none
+  int64_t priority = 0;     // 1 is first; 0: the model's default
+  std::string caller = {};  // whose share of the queue it takes; empty: nobody's in particular
+  // Set by the caller when nobody waits for the answer any more; read before the run.
+  std::shared_ptr<const std::atomic<bool>> cancelled = {};
+};
+
+struct CountedTime {
+  uint64_t count = 0;
+  uint64_t ns = 0;
+};
+// Of one loaded model since it was loaded; nothing in it ever falls. Counts are requests unless
+// they say otherwise.
+struct ModelStatistics {
+  int64_t last_run_ms = 0;         // Unix time; 0: never
+  uint64_t inference_count = 0;    // rows that were run
+  uint64_t execution_count = 0;    // runs: of a batch, one
+  CountedTime success, fail;       // from arrival to answer
+  CountedTime queue;               // until the run
+  CountedTime input, run, output;  // stacking, the model, cutting apart
+  CountedTime cache_hit, cache_miss;
+  struct Batch {
+    int64_t rows = 0;
+    CountedTime input, run, output;
+  };
+  std::vector<Batch> batches;  // by rows of a run, rising
+};
 
 // A loaded model. Kept alive by whoever holds it; unloads when the pool and the last request let
 // go. A request runs at once on the caller's thread when the model is cheap and nothing waits; else
@@ -44,25 +78,22 @@ class LoadedModel {
  public:
   virtual ~LoadedModel() = default;
   [[nodiscard]] virtual const ModelDescription& description() const = 0;
-  // Calls `done` exactly once, inline or from a pool thread. `deadline_ns` (base::MonotonicNanos;
-  // 0: none): not run once past. Errors: kInvalidArgument (as Session::Run), kDeadlineExceeded
-  // (reason "deadline_exceeded"), kResourceExhausted
-  // ("queue_full": try again), kUnavailable ("pool_stopped"), kInternal ("run_failed").
-  virtual void Run(Request request, int64_t deadline_ns, RunDone done) = 0;
-};
-
-struct ModelSource {
-  std::string key;      // "flights/3": unique per version
-  std::string runtime;  // "onnx"
-  std::string path;     // local model file
-  std::vector<Request>
-      warmup;  // recorded inputs run once before the model is handed out; may be empty
+  [[nodiscard]] virtual const ModelConfig& config() const = 0;
+  // Calls `done` exactly once, inline or from a pool thread. Errors: kInvalidArgument (as
+  // Session::Run), kDeadlineExceeded (reason "deadline_exceeded"), kCancelled ("caller_gone"),
+  // kResourceExhausted ("queue_full": try again), kUnavailable ("pool_stopped"), kInternal
+  // ("run_failed").
+  virtual void Run(Request request, RunOptions options, RunDone done) = 0;
+  // The same for a model with any number of answers: `part` is called at least once, never twice at
+  // a time, and not again after `last`.
+  virtual void RunStream(Request request, RunOptions options, RunPart part) = 0;
+  [[nodiscard]] virtual ModelStatistics Statistics() const = 0;
 };
 
 // Opens a model somewhere safe before this process does: Ok, or why it is refused. Called from any
 // thread. ExecProbe (inference/probe.h) is the one of the product; an empty one opens models here
 // at once.
-using Prober = std::function<base::Status(const ModelSource&)>;
+using Prober = std::function<base::Status(const ModelSource&, const Runtime&)>;
 
 // Thread-safe.
 class ModelPool {

@@ -46,7 +46,7 @@ class OnnxPool : public testing::Test {
         for (int i = 0; i < kRequests; ++i) {
           const auto value = static_cast<float>(t * kRequests + i);
           model.Run(
-              {{{"x", Tensor::Of<float>({1, 3}, {value, 0, 0})}}, {}}, 0,
+              {{{"x", Tensor::Of<float>({1, 3}, {value, 0, 0})}}}, {},
               [&, value](base::Result<Response> response, RunTiming) {
                 if (response.ok() && response->outputs[0].tensor.NumberAt(0) == expected(value))
                   ++right;
@@ -89,7 +89,7 @@ TEST_F(OnnxPool, LargeRequestsOfStringsAndLabelsAreSplitAndJoined) {
   settings.inline_run_us = 0;
   auto model = Load("classifier_string", settings);
   std::atomic<bool> seen{false};
-  model->Run({{{"x", Tensor::Of<float>({5, 2}, {0, 0, 4, 0, 0, 8, 4, 1, 1, 8})}}, {}}, 0,
+  model->Run({{{"x", Tensor::Of<float>({5, 2}, {0, 0, 4, 0, 0, 8, 4, 1, 1, 8})}}}, {},
              [&](base::Result<Response> response, RunTiming) {
                ASSERT_TRUE(response.ok()) << response.status().ToString();
                EXPECT_EQ(response->outputs[0].tensor.strings(),

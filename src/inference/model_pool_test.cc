@@ -102,7 +102,7 @@ class Pool : public testing::Test {
   static Answer Ask(LoadedModel& model, Request request, int64_t deadline_ns = 0) {
     auto promise = std::make_shared<std::promise<base::Result<Response>>>();
     Answer answer = promise->get_future();
-    model.Run(std::move(request), deadline_ns,
+    model.Run(std::move(request), {.deadline_ns = deadline_ns},
               [promise](base::Result<Response> response, RunTiming) {
                 promise->set_value(std::move(response));
               });
@@ -304,7 +304,7 @@ TEST_F(Pool, ACheapIdleModelRunsOnTheCallersThread) {
   auto model = Make();
   gate_.Open();
   std::thread::id ran_on;
-  model->Run(OneNumber({1}), 0, [&](const base::Result<Response>& response, RunTiming timing) {
+  model->Run(OneNumber({1}), {}, [&](const base::Result<Response>& response, RunTiming timing) {
     EXPECT_TRUE(response.ok());
     EXPECT_EQ(timing.queue_ns, 0);
     ran_on = std::this_thread::get_id();
@@ -363,7 +363,7 @@ TEST_F(Pool, AFailedLoadCanBeTriedAgain) {
 }
 
 TEST_F(Pool, ARefusalByTheProbeComesBeforeTheModelIsOpened) {
-  probe_ = [](const ModelSource& source) {
+  probe_ = [](const ModelSource& source, const Runtime&) {
     return source.key == "m/1" ? base::Status::Ok()
                                : base::InvalidArgument("model", "crashed", "probe_failed");
   };
@@ -410,7 +410,7 @@ TEST_F(Pool, EveryRequestIsAnsweredOnceUnderLoadFromManyThreads) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < kRequests; ++i) {
         const auto value = static_cast<float>(t * kRequests + i);
-        model->Run(OneNumber(std::vector<float>(static_cast<size_t>(1 + i % 6), value)), 0,
+        model->Run(OneNumber(std::vector<float>(static_cast<size_t>(1 + i % 6), value)), {},
                    [&, value](base::Result<Response> response, RunTiming) {
                      if (response.ok() && response->outputs[0].tensor.NumberAt(0) ==
                                               10.0 * static_cast<double>(value)) {
@@ -423,6 +423,28 @@ TEST_F(Pool, EveryRequestIsAnsweredOnceUnderLoadFromManyThreads) {
   for (std::thread& thread : threads) thread.join();
   pool_->Stop();
   EXPECT_EQ(right, kThreads * kRequests);
+}
+
+TEST_F(Pool, StatisticsTellRequestsRowsRunsAndFailuresApart) {
+  auto model = Make();
+  HoldARun(*model);
+  Answer one = Ask(*model, OneNumber({1}));
+  Answer two = Ask(*model, OneNumber({2, 3}));
+  Answer wrong = Ask(*model, OneNumber({1}), 1);  // its deadline is long past
+  EXPECT_FALSE(wrong.get().ok());
+  gate_.Open();
+  for (Answer* answer : {&held_.front(), &one, &two}) EXPECT_TRUE(answer->get().ok());
+  pool_->Stop();
+  const ModelStatistics counts = model->Statistics();
+  EXPECT_EQ(counts.success.count, 3);
+  EXPECT_EQ(counts.inference_count, 4);
+  EXPECT_EQ(counts.execution_count, 2);
+  EXPECT_EQ(counts.run.count, 3);
+  EXPECT_GT(counts.last_run_ms, 0);
+  ASSERT_EQ(counts.batches.size(), 2);
+  EXPECT_EQ(counts.batches[0].rows, 1);
+  EXPECT_EQ(counts.batches[1].rows, 3);
+  EXPECT_EQ(counts.batches[1].run.count, 1);
 }
 
 }  // namespace

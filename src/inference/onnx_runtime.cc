@@ -364,8 +364,9 @@ class OnnxRuntime final : public Runtime {
       : library_(std::move(library)), settings_(std::move(settings)) {}
   [[nodiscard]] std::string_view name() const override { return "onnx"; }
   [[nodiscard]] std::string Version() const override { return library_->version(); }
-  base::Result<std::unique_ptr<Session>> Load(const std::string& path) override {
-    return OnnxSession::Open(library_, path, settings_);
+  [[nodiscard]] std::string library() const override { return library_->path(); }
+  base::Result<std::unique_ptr<Session>> Load(const ModelSource& source) override {
+    return OnnxSession::Open(library_, source.path, settings_);
   }
 
  private:

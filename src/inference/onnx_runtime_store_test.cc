@@ -32,7 +32,7 @@ class Onnx : public testing::Test {
   }
 
   std::unique_ptr<Session> Load(const std::string& name) {
-    auto session = runtime_->Load(TestModel(name));
+    auto session = runtime_->Load({name, "onnx", TestModel(name)});
     EXPECT_TRUE(session.ok()) << name << ": " << session.status().ToString();
     return session.ok() ? std::move(*session) : nullptr;
   }
@@ -287,7 +287,7 @@ TEST_F(Onnx, WhatIsNoModelIsRefused) {
   const std::string weights =
       TestModel("external").substr(0, TestModel("external").size() - 4) + "weights";
   for (const std::string& path : {TestModel("broken"), TestModel("absent"), weights}) {
-    auto session = runtime_->Load(path);
+    auto session = runtime_->Load({path, "onnx", path});
     ASSERT_FALSE(session.ok()) << path;
     EXPECT_EQ(session.status().code(), Code::kInvalidArgument) << session.status().ToString();
     EXPECT_EQ(session.status().reason(), "bad_model");
@@ -300,7 +300,7 @@ TEST_F(Onnx, ExternalDataBelowTheModelsFolderOnly) {
   ASSERT_TRUE(response.ok());
   EXPECT_EQ(response->outputs[0].tensor.NumberAt(0), 6.5);
   for (const char* name : {"external_escape", "external_memory"}) {
-    auto refused = runtime_->Load(TestModel(name));
+    auto refused = runtime_->Load({name, "onnx", TestModel(name)});
     ASSERT_FALSE(refused.ok()) << name;
     EXPECT_EQ(refused.status().reason(), "external_data_escapes") << refused.status().ToString();
   }

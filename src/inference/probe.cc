@@ -26,7 +26,6 @@
 #include "inference/model_pool.h"
 #include "inference/request_check.h"
 #include "inference/runtime.h"
-#include "slipway_rows.h"
 
 namespace slipway::inference {
 namespace {
@@ -62,23 +61,9 @@ void LimitSelf(uint64_t memory_mb) {
 #endif
 }
 
-base::Result<std::unique_ptr<Runtime>> RuntimeNamed(const std::string& name,
-                                                    const std::string& library) {
-#if SLIPWAY_WITH_ONNX
-  if (name == "onnx") {
-    OnnxSettings settings;
-    settings.library = library;
-    return MakeOnnxRuntime(settings);
-  }
-#endif
-  return base::InvalidArgument("runtime", "no runtime '" + name + "' (library '" + library + "')",
-                               "unknown_runtime");
-}
-
-base::Status ProbeWith(const std::string& runtime_name, const std::string& path,
-                       const std::string& library) {
-  const auto runtime = TRY(RuntimeNamed(runtime_name, library));
-  return ProbeModel(*runtime, path);
+base::Status ProbeWith(const ModelSource& source, const std::string& library, MakeRuntime make) {
+  const auto runtime = TRY(make(source.runtime, library));
+  return ProbeModel(*runtime, source);
 }
 
 // An anonymous file for the probe's output: nothing to clean up.
@@ -117,15 +102,14 @@ base::Status Verdict(const base::ProcessExit& end, const std::string& output) {
 }
 
 base::Status RunProbe(const PoolSettings& settings, const std::string& self_path,
-                      const ModelSource& source) {
+                      const ModelSource& source, const Runtime& runtime) {
   const base::FileHandle output = TRY(OutputFile());
   base::ProcessSpec spec;
-  spec.argv = {self_path,
-               "__probe",
-               source.runtime,
-               source.path,
-               std::to_string(settings.probe_memory_mb),
-               settings.onnx.library};
+  spec.argv = {self_path,        "__probe",     source.runtime,
+               source.path,      source.folder, std::to_string(settings.probe_memory_mb),
+               runtime.library()};
+  for (const auto& [name, value] : source.config.parameters)
+    spec.argv.push_back(name + "=" + value);
   spec.output_path = "/proc/self/fd/" + std::to_string(output.fd());
   base::Process process = TRY(base::Process::Start(spec));
   const auto end = process.Wait(settings.probe_timeout_s * base::kSecond);
@@ -138,8 +122,8 @@ base::Status RunProbe(const PoolSettings& settings, const std::string& self_path
 
 }  // namespace
 
-base::Status ProbeModel(Runtime& runtime, const std::string& path) {
-  auto session = runtime.Load(path);
+base::Status ProbeModel(Runtime& runtime, const ModelSource& source) {
+  auto session = runtime.Load(source);
   const auto memory = [](const base::Status& status) {
     return Failed("the model does not fit the probe's memory (inference.probe_memory_mb): " +
                   status.message());
@@ -151,13 +135,24 @@ base::Status ProbeModel(Runtime& runtime, const std::string& path) {
   return base::Status::Ok();
 }
 
-int ProbeMain(int argc, char** argv) {
-  if (argc != 6) return kExitUsage;
-  const std::string_view memory(argv[4]);
+int ProbeMain(int argc, char** argv, MakeRuntime make) {
+  constexpr int kFixed = 7;
+  if (argc < kFixed) return kExitUsage;
+  const std::string_view memory(argv[5]);
   uint64_t memory_mb = 0;
   if (std::from_chars(memory.begin(), memory.end(), memory_mb).ec != std::errc()) return kExitUsage;
+  ModelSource source;
+  source.runtime = argv[2];
+  source.path = argv[3];
+  source.folder = argv[4];
+  for (int i = kFixed; i < argc; ++i) {
+    const std::string_view pair(argv[i]);
+    const size_t equals = pair.find('=');
+    if (equals == std::string_view::npos) return kExitUsage;
+    source.config.parameters.emplace(pair.substr(0, equals), pair.substr(equals + 1));
+  }
   LimitSelf(memory_mb);
-  const base::Status status = ProbeWith(argv[2], argv[3], argv[5]);
+  const base::Status status = ProbeWith(source, argv[6], make);
   if (status.ok()) return kExitFine;
   std::string message = status.message();
   std::ranges::replace(message, '\n', ' ');
@@ -168,8 +163,9 @@ int ProbeMain(int argc, char** argv) {
 }
 
 Prober ExecProbe(const PoolSettings& settings, std::string self_path) {
-  return [settings, self_path = std::move(self_path)](const ModelSource& source) {
-    return RunProbe(settings, self_path, source);
+  return [settings, self_path = std::move(self_path)](const ModelSource& source,
+                                                      const Runtime& runtime) {
+    return RunProbe(settings, self_path, source, runtime);
   };
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The probe process: this binary, called by itself as `slipway __probe RUNTIME PATH MEMORY_MB
-// LIBRARY`, opens a model and runs it once on zeros under memory limits. What a hostile or broken
-// model does there is a refusal and not an outage.
+// The probe process: this binary, called by itself as `slipway __probe RUNTIME PATH FOLDER
+// MEMORY_MB LIBRARY [PARAMETER=VALUE...]`, opens a model and runs it once on zeros under memory
+// limits. What a hostile or broken model does there is a refusal and not an outage.
 #pragma once
 
 #include <string>
@@ -14,12 +14,15 @@ namespace slipway::inference {
 
 // The binary's main() calls it when argv[1] is "__probe". Returns the exit status: 0 (the model may
 // be opened), 3 (refused, with a line on standard output that ExecProbe reads), 2 (called wrongly).
-int ProbeMain(int argc, char** argv);
+// `make`: a runtime by its row's name, over the library that is given (empty: its own choice).
+using MakeRuntime = base::Result<std::unique_ptr<Runtime>> (*)(const std::string& name,
+                                                               const std::string& library);
+int ProbeMain(int argc, char** argv, MakeRuntime make);
 
 // What the probe process does, without the limits: kInvalidArgument as Runtime::Load, or reason
 // "probe_failed" when the run on zeros used up the memory. A model that merely refuses zeros
 // passes.
-base::Status ProbeModel(Runtime& runtime, const std::string& path);
+base::Status ProbeModel(Runtime& runtime, const ModelSource& source);
 
 // Starts `self_path` as a probe for each model. Crash, hang (probe_timeout_s) or memory blow-up
 // (probe_memory_mb) is kInvalidArgument, field "model", reason "probe_failed", saying which. Only

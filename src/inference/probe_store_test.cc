@@ -7,6 +7,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,13 +19,19 @@
 namespace slipway::inference {
 namespace {
 
+base::Result<std::unique_ptr<Runtime>> MakeOnnx(const std::string& name,
+                                                const std::string& library) {
+  if (name != "onnx") return base::InvalidArgument("runtime", "no runtime '" + name + "'");
+  return MakeOnnxRuntime({.library = library});
+}
+
 [[noreturn]] void RunProbeMain(const std::string& path, const std::string& memory_mb) {
-  std::vector<std::string> words = {"slipway", "__probe", "onnx", path, memory_mb, ""};
+  std::vector<std::string> words = {"slipway", "__probe", "onnx", path, "", memory_mb, ""};
   std::vector<char*> argv;
   argv.reserve(words.size());
   argv.reserve(words.size());
   for (std::string& word : words) argv.push_back(word.data());
-  _exit(ProbeMain(static_cast<int>(argv.size()), argv.data()));
+  _exit(ProbeMain(static_cast<int>(argv.size()), argv.data(), MakeOnnx));
 }
 
 class Probe : public testing::Test {
@@ -37,12 +44,14 @@ class Probe : public testing::Test {
         testing::TempDir() + "probe_script_" + std::to_string(getpid()) + ".sh";
     std::ofstream(path) << "#!/bin/sh\n" << script << "\n";
     std::filesystem::permissions(path, std::filesystem::perms::owner_all);
-    const base::Status status = ExecProbe(settings_, path)({"m/1", "onnx", "/models/m.onnx", {}});
+    const base::Status status = ExecProbe(settings_, path)(source_, runtime_);
     std::filesystem::remove(path);
     return status;
   }
 
   PoolSettings settings_;
+  ModelSource source_{"m/1", "onnx", "/models/m.onnx"};
+  FakeRuntime runtime_{nullptr};
 };
 
 TEST_F(Probe, PassesAGoodModel) {
@@ -75,13 +84,16 @@ TEST_F(Probe, RunsTheModelSoThatAnEndlessOneHangsThereAndNotInTheServer) {
 TEST_F(Probe, CalledWronglySaysSo) {
   char name[] = "slipway";
   char* argv[] = {name};
-  EXPECT_EQ(ProbeMain(1, argv), 2);
+  EXPECT_EQ(ProbeMain(1, argv, MakeOnnx), 2);
 }
 
 TEST_F(Probe, GivesTheChildItsModelAndLimits) {
   settings_.probe_memory_mb = 77;
-  settings_.onnx.library = "/lib/o.so";
-  EXPECT_TRUE(ProbeBy("test \"$*\" = '__probe onnx /models/m.onnx 77 /lib/o.so'").ok());
+  source_.folder = "/models";
+  source_.config.parameters = {{"device", "cpu"}};
+  EXPECT_TRUE(
+      ProbeBy("test \"$*\" = '__probe onnx /models/m.onnx /models 77 /lib/fake.so device=cpu'")
+          .ok());
 }
 
 TEST_F(Probe, ACrashIsARefusalThatNamesTheSignal) {

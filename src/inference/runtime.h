@@ -3,12 +3,14 @@
 // Session: one loaded model.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/status.h"
+#include "inference/model_config.h"
 #include "inference/tensor.h"
 
 namespace slipway::inference {
@@ -29,6 +31,27 @@ class Session {
   // Inputs are checked against the description (name, type, shape): kInvalidArgument with field
   // "inputs[i]...".
   virtual base::Result<Response> Run(const Request& request) = 0;
+  // Any number of answers to one request, each handed to `part` as it comes; false from `part`:
+  // the caller has gone, stop. Ok at the end of them. A model with one answer need not override it.
+  using Part = std::function<bool(Response)>;
+  virtual base::Status RunStream(const Request& request, const Part& part) {
+    part(TRY(Run(request)));
+    return base::Status::Ok();
+  }
+  // What it holds in memory, in this process and in workers of its own: an upper bound; 0: not
+  // known.
+  [[nodiscard]] virtual int64_t memory_bytes() const { return 0; }
+};
+
+// What is to be loaded.
+struct ModelSource {
+  std::string key;      // "flights/3": unique per version
+  std::string runtime;  // a row's name, "onnx"
+  std::string path;     // the model file, or the folder where a model is one
+  // Recorded inputs run once before the model is handed out; may be empty.
+  std::vector<Request> warmup = {};
+  std::string folder = {};  // the version's files; empty: where `path` lies
+  ModelConfig config = {};
 };
 
 class Runtime {
@@ -36,9 +59,13 @@ class Runtime {
   virtual ~Runtime() = default;
   [[nodiscard]] virtual std::string_view name() const = 0;  // "onnx"
   [[nodiscard]] virtual std::string Version() const = 0;
-  // `path`: the model file. kInvalidArgument (reason "bad_model") when it is not one this runtime
-  // can run.
-  virtual base::Result<std::unique_ptr<Session>> Load(const std::string& path) = 0;
+  // kInvalidArgument (reason "bad_model") when it is not a model that this runtime can run.
+  virtual base::Result<std::unique_ptr<Session>> Load(const ModelSource& source) = 0;
+  // The shared library that it opened; empty: none. A probe process opens the same.
+  [[nodiscard]] virtual std::string library() const { return {}; }
+  // Whether a model is first opened in a probe process. Not needed by a runtime whose models live
+  // in processes of their own.
+  [[nodiscard]] virtual bool probed() const { return true; }
 };
 
 struct OnnxSettings {

@@ -6,7 +6,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -163,14 +165,30 @@ struct TensorSpec {
   DataType type = DataType::kFp32;
   Shape shape;            // -1: any
   bool any_rank = false;  // the model does not say its rank; `shape` is empty then
+  // Of an [any, C] input whose C columns have names: a table is matched by them.
+  std::vector<std::string> columns = {};
+};
+
+// A value beside the tensors: Open Inference Protocol's `parameters`, MLflow's `params`.
+using ParameterValue = std::variant<bool, int64_t, double, std::string>;
+using Parameters = std::map<std::string, ParameterValue>;
+
+// Where in a sequence a request of a stateful model stands.
+struct SequencePlace {
+  std::string id;  // a number's decimal digits, or a name
+  bool start = false;
+  bool end = false;
 };
 
 struct Request {
   std::vector<NamedTensor> inputs;
-  std::vector<std::string> outputs;  // asked for; empty: all
+  std::vector<std::string> outputs = {};  // asked for; empty: all
+  Parameters parameters = {};             // what the caller says to the model
+  std::optional<SequencePlace> sequence = {};
 };
 struct Response {
   std::vector<NamedTensor> outputs;
+  Parameters parameters = {};  // what the model says to the caller
 };
 
 }  // namespace slipway::inference

@@ -32,15 +32,16 @@ class FakeSession final : public Session {
   Body body_;
 };
 
-// Runtime "fake": Load(path) gives `open(path)`.
+// Runtime "fake": Load(source) gives `open(source.path)`.
 class FakeRuntime final : public Runtime {
  public:
   using Open = std::function<base::Result<std::unique_ptr<Session>>(const std::string& path)>;
   explicit FakeRuntime(Open open) : open_(std::move(open)) {}
   [[nodiscard]] std::string_view name() const override { return "fake"; }
   [[nodiscard]] std::string Version() const override { return "1"; }
-  base::Result<std::unique_ptr<Session>> Load(const std::string& path) override {
-    return open_(path);
+  [[nodiscard]] std::string library() const override { return "/lib/fake.so"; }
+  base::Result<std::unique_ptr<Session>> Load(const ModelSource& source) override {
+    return open_(source.path);
   }
 
  private:

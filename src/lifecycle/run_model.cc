@@ -11,7 +11,7 @@ base::Result<inference::Response> RunAndWait(inference::LoadedModel& model,
                                              inference::Request request) {
   auto promise = std::make_shared<std::promise<base::Result<inference::Response>>>();
   auto future = promise->get_future();
-  model.Run(std::move(request), 0,
+  model.Run(std::move(request), {},
             [promise](base::Result<inference::Response> response, inference::RunTiming) {
               promise->set_value(std::move(response));
             });

@@ -56,6 +56,7 @@ struct Predictor::Flight {
   State& state;
   PredictCall call;
   PredictDone done;
+  PredictPart part;  // of a call that takes several answers: those before the last one
   std::shared_ptr<const traffic::ServedEndpoint>
       served;  // null only for a pinned version of a model without an endpoint
   std::string id;
@@ -96,6 +97,7 @@ struct Predictor::Path {
   static void RunPinned(Ptr flight, base::Result<std::shared_ptr<LoadedModel>> model);
   static void RunArm(Ptr flight, const traffic::ServedArm& arm, int64_t deadline_ns);
   static void Run(Ptr flight, const std::shared_ptr<LoadedModel>& model, int64_t deadline_ns);
+  static PredictAnswer MakeAnswer(const Flight& flight, base::Result<inference::Response> result);
   static void OnRun(Ptr flight, base::Result<inference::Response> result,
                     inference::RunTiming timing);
   static PredictionRecord MakeRecord(Flight& flight, const Status& status,
@@ -211,13 +213,39 @@ void Predictor::Path::Run(Ptr flight, const std::shared_ptr<LoadedModel>& model,
   flight->converted = fitted->has_value();
   if (flight->converted) flight->fitted = std::move(**fitted);
   inference::Request request = flight->converted ? flight->fitted : flight->call.request;
+  inference::RunOptions options{deadline_ns, flight->call.priority, flight->call.caller,
+                                flight->call.cancelled};
   // A bare pointer fits std::function without an allocation; the model calls back exactly once and
   // so gives it back.
   auto* running = flight.release();
-  model->Run(std::move(request), deadline_ns,
+  if (running->part) {
+    model->RunStream(std::move(request), std::move(options),
+                     [running](base::Result<inference::Response> result,
+                               inference::RunTiming timing, bool last) {
+                       if (last) return OnRun(Ptr(running), std::move(result), timing);
+                       running->part(MakeAnswer(*running, std::move(result)), false);
+                     });
+    return;
+  }
+  model->Run(std::move(request), std::move(options),
              [running](base::Result<inference::Response> result, inference::RunTiming timing) {
                OnRun(Ptr(running), std::move(result), timing);
              });
+}
+
+PredictAnswer Predictor::Path::MakeAnswer(const Flight& flight,
+                                          base::Result<inference::Response> result) {
+  PredictAnswer answer;
+  if (result.ok()) {
+    answer.response = std::move(result).TakeValue();
+  } else {
+    answer.status = std::move(result).TakeStatus();
+  }
+  answer.prediction_id = flight.id;
+  answer.model = flight.model;
+  answer.version = flight.version;
+  answer.arm = flight.arm;
+  return answer;
 }
 
 void Predictor::Path::OnRun(Ptr flight, base::Result<inference::Response> result,
@@ -394,6 +422,13 @@ void Predictor::Predict(PredictCall call, PredictDone done) {
   Path::Start(std::make_unique<Flight>(*state_, std::move(call), std::move(done)));
 }
 
+void Predictor::PredictStream(PredictCall call, PredictPart part) {
+  auto flight = std::make_unique<Flight>(*state_, std::move(call), nullptr);
+  flight->part = part;
+  flight->done = [part = std::move(part)](PredictAnswer answer) { part(std::move(answer), true); };
+  Path::Start(std::move(flight));
+}
+
 namespace {
 
 Predictor::ModelInfo PlanInfo(const traffic::ServedEndpoint& served) {
@@ -402,6 +437,7 @@ Predictor::ModelInfo PlanInfo(const traffic::ServedEndpoint& served) {
   const traffic::ServedArm& stable = StableOf(served);
   info.versions.push_back(stable.arm.version);
   info.description = stable.model->description();
+  info.config = stable.model->config();
   for (const traffic::ServedArm& arm : served.arms) {
     if (&arm != &stable) info.versions.push_back(arm.arm.version);
   }
@@ -410,7 +446,7 @@ Predictor::ModelInfo PlanInfo(const traffic::ServedEndpoint& served) {
 
 Predictor::ModelInfo VersionInfo(const std::string& endpoint, int64_t version,
                                  const LoadedModel& model) {
-  return {endpoint, {version}, model.description()};
+  return {endpoint, {version}, model.description(), model.config()};
 }
 
 // The model whose versions an endpoint's callers may ask for by number.
@@ -445,6 +481,26 @@ void Predictor::Describe(const std::string& endpoint, std::optional<int64_t> ver
   Status status = state_->loads.Submit(
       [this, endpoint, version, shared] { (*shared)(Describe(endpoint, version)); });
   if (!status.ok()) (*shared)(std::move(status));
+}
+
+base::Result<std::vector<Predictor::VersionStatistics>> Predictor::Statistics(
+    const std::string& endpoint, std::optional<int64_t> version) const {
+  const Routes& routes = *state_->routes;
+  std::vector<VersionStatistics> all;
+  if (version) {
+    const auto model = routes.FindVersion(ModelOf(routes, endpoint), *version);
+    if (!model) {
+      return base::NotFound("version_not_found", "version " + std::to_string(*version) + " of '" +
+                                                     endpoint + "' is not loaded");
+    }
+    all.push_back({*version, model->Statistics()});
+    return all;
+  }
+  const auto served = routes.Find(endpoint);
+  if (!served) return EndpointNotFound(endpoint);
+  for (const traffic::ServedArm& arm : served->arms)
+    all.push_back({arm.arm.version, arm.model->Statistics()});
+  return all;
 }
 
 std::vector<std::string> Predictor::Endpoints() const { return state_->routes->Names(); }

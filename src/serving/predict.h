@@ -4,6 +4,7 @@
 // attempts are recorded.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -40,7 +41,10 @@ struct PredictCall {
   std::string key;                 // sticky routing; empty: the prediction id
   std::string request_id;          // the caller's
   std::string protocol;            // "oip_http", "oip_grpc", "invocations": a label of the adapter
-  int64_t timeout_us = 0;          // 0: the setting's default
+  int64_t timeout_us = 0;          // 0: the model's, else the setting's default
+  int64_t priority = 0;            // 1 is first; 0: the model's default
+  std::string caller = {};         // whose share of a busy model it takes
+  std::shared_ptr<const std::atomic<bool>> cancelled = {};  // set when the caller has gone
   int64_t started_ns =
       0;  // base::MonotonicNanos when the request was received; 0: when Predict is called
 };
@@ -97,10 +101,17 @@ class Predictor {
   // it.
   void Predict(PredictCall call, PredictDone done);
 
+  // The same for a model that may give any number of answers: `part` is called at least once, never
+  // twice at a time, and not again after `last`. A model with one answer gives that. The record
+  // holds the last answer's outputs.
+  using PredictPart = std::function<void(PredictAnswer, bool last)>;
+  void PredictStream(PredictCall call, PredictPart part);
+
   struct ModelInfo {
     std::string endpoint;
     std::vector<int64_t> versions;  // of the plan, stable first; or the one asked for
     inference::ModelDescription description;
+    inference::ModelConfig config;
   };
   // For metadata and readiness. kNotFound (reason "endpoint_not_found"). Blocks when `version` must
   // be loaded.
@@ -110,6 +121,14 @@ class Predictor {
   using DescribeDone = std::function<void(base::Result<ModelInfo>)>;
   void Describe(const std::string& endpoint, std::optional<int64_t> version, DescribeDone done);
   std::vector<std::string> Endpoints() const;
+  // Of each version of the plan that is loaded, or of the one asked for. kNotFound (reasons
+  // "endpoint_not_found", "version_not_found"). Never blocks.
+  struct VersionStatistics {
+    int64_t version = 0;
+    inference::ModelStatistics statistics;
+  };
+  base::Result<std::vector<VersionStatistics>> Statistics(const std::string& endpoint,
+                                                          std::optional<int64_t> version) const;
 
  private:
   struct State;

@@ -305,5 +305,24 @@ TEST(Predictor, DescribesThePlanAndAVersion) {
   EXPECT_THAT(serving.predictor.Endpoints(), ElementsAre("m"));
 }
 
+TEST(PredictStream, GivesEveryAnswerInOrderAndRecordsOnePrediction) {
+  FakeServing serving;
+  auto model = TimesModel(10);
+  model->answers = 3;
+  serving.routes.Set("m", 1, {{"stable", 1, 1.0, model}});
+  std::vector<bool> lasts;
+  std::string id;
+  serving.predictor.PredictStream(OneNumberCall({2}), [&](const PredictAnswer& answer, bool last) {
+    EXPECT_EQ(answer.response.outputs.at(0).tensor.NumberAt(0), 20);
+    EXPECT_EQ(answer.version, 1);
+    if (id.empty()) id = answer.prediction_id;
+    EXPECT_EQ(answer.prediction_id, id);
+    lasts.push_back(last);
+  });
+  EXPECT_EQ(lasts, (std::vector<bool>{false, false, true}));
+  ASSERT_EQ(serving.recorder.Records().size(), 1);
+  EXPECT_EQ(serving.recorder.Records()[0].id, id);
+}
+
 }  // namespace
 }  // namespace slipway::serving

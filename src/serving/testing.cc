@@ -13,12 +13,22 @@ using inference::LoadedModel;
 using inference::Request;
 using inference::Response;
 
-FakeModel::FakeModel(inference::ModelDescription description, Body body)
-    : description_(std::move(description)), body_(std::move(body)) {}
+FakeModel::FakeModel(inference::ModelDescription description, Body body,
+                     inference::ModelConfig config)
+    : description_(std::move(description)), config_(std::move(config)), body_(std::move(body)) {}
 
-void FakeModel::Run(Request request, int64_t deadline_ns, inference::RunDone done) {
+void FakeModel::RunStream(Request request, inference::RunOptions options, inference::RunPart part) {
+  Run(std::move(request), std::move(options),
+      [this, part = std::move(part)](const base::Result<Response>& result,
+                                     inference::RunTiming timing) {
+        if (!result.ok()) return part(result.status(), timing, true);
+        for (int i = 1; i <= answers; ++i) part(*result, timing, i == answers);
+      });
+}
+
+void FakeModel::Run(Request request, inference::RunOptions options, inference::RunDone done) {
   ++runs;
-  last_deadline_ns = deadline_ns;
+  last_deadline_ns = options.deadline_ns;
   auto run = [this, request = std::move(request), done = std::move(done)] {
     base::Status status = inference::CheckRequest(description_, request);
     base::Result<Response> result = status.ok() ? body_(request) : std::move(status);

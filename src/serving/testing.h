@@ -20,17 +20,26 @@ namespace slipway::serving {
 class FakeModel final : public inference::LoadedModel {
  public:
   using Body = std::function<base::Result<inference::Response>(const inference::Request&)>;
-  FakeModel(inference::ModelDescription description, Body body);
+  FakeModel(inference::ModelDescription description, Body body, inference::ModelConfig config = {});
   const inference::ModelDescription& description() const override { return description_; }
-  void Run(inference::Request request, int64_t deadline_ns, inference::RunDone done) override;
+  const inference::ModelConfig& config() const override { return config_; }
+  void Run(inference::Request request, inference::RunOptions options,
+           inference::RunDone done) override;
+  // `answers` copies of what the body gives.
+  void RunStream(inference::Request request, inference::RunOptions options,
+                 inference::RunPart part) override;
+  inference::ModelStatistics Statistics() const override { return statistics; }
   void Hold() { hold_ = true; }
   void Release();  // runs what was held, and holds no more
 
   std::atomic<int64_t> runs{0};
   std::atomic<int64_t> last_deadline_ns{0};
+  int answers = 1;
+  inference::ModelStatistics statistics;
 
  private:
   const inference::ModelDescription description_;
+  const inference::ModelConfig config_;
   const Body body_;
   std::atomic<bool> hold_{false};
   std::mutex mutex_;

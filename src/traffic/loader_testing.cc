@@ -28,8 +28,14 @@ FakeModel::FakeModel(int64_t version) {
   };
 }
 
-void FakeModel::Run(inference::Request request, int64_t /*deadline_ns*/, inference::RunDone done) {
+void FakeModel::Run(inference::Request request, inference::RunOptions /*options*/,
+                    inference::RunDone done) {
   done(answer(request), {});
+}
+
+void FakeModel::RunStream(inference::Request request, inference::RunOptions /*options*/,
+                          inference::RunPart part) {
+  part(answer(request), {}, true);
 }
 
 base::Result<std::shared_ptr<inference::LoadedModel>> FakeLoader::Load(const std::string& model,

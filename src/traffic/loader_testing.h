@@ -23,12 +23,18 @@ class FakeModel final : public inference::LoadedModel {
   [[nodiscard]] const inference::ModelDescription& description() const override {
     return description_;
   }
-  void Run(inference::Request request, int64_t deadline_ns, inference::RunDone done) override;
+  [[nodiscard]] const inference::ModelConfig& config() const override { return config_; }
+  void Run(inference::Request request, inference::RunOptions options,
+           inference::RunDone done) override;
+  void RunStream(inference::Request request, inference::RunOptions options,
+                 inference::RunPart part) override;
+  [[nodiscard]] inference::ModelStatistics Statistics() const override { return {}; }
 
   std::function<base::Result<inference::Response>(const inference::Request&)> answer;
 
  private:
   inference::ModelDescription description_;
+  inference::ModelConfig config_;
 };
 
 // Thread-safe. Every version exists but those that `Break` was called for.

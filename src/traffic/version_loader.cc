@@ -56,7 +56,7 @@ class RegistryLoader final : public VersionLoader {
   static void WarmUp(inference::LoadedModel& loaded) {
     std::promise<void> ran;
     loaded.Run(
-        ZeroRow(loaded.description()), 0,
+        ZeroRow(loaded.description()), {},
         [&ran](const Result<inference::Response>&, inference::RunTiming) { ran.set_value(); });
     ran.get_future().wait();
   }

@@ -35,12 +35,14 @@ bool HasRows(const Request& request) {
 }
 
 bool CanStack(const Request& a, const Request& b) {
-  return a.outputs == b.outputs && std::ranges::equal(a.inputs, b.inputs, SameForm);
+  return !a.sequence && !b.sequence && a.outputs == b.outputs && a.parameters == b.parameters &&
+         std::ranges::equal(a.inputs, b.inputs, SameForm);
 }
 
 base::Result<Request> Stack(std::span<const Request* const> requests) {
   Request stacked;
   stacked.outputs = requests.front()->outputs;
+  stacked.parameters = requests.front()->parameters;
   std::vector<const Tensor*> parts(requests.size());
   for (size_t i = 0; i < requests.front()->inputs.size(); ++i) {
     for (size_t j = 0; j < requests.size(); ++j) parts[j] = &requests[j]->inputs[i].tensor;
@@ -53,6 +55,7 @@ base::Result<Request> Stack(std::span<const Request* const> requests) {
 Request SliceRows(const Request& request, int64_t begin, int64_t end) {
   Request part;
   part.outputs = request.outputs;
+  part.parameters = request.parameters;
   part.inputs.reserve(request.inputs.size());
   for (const NamedTensor& input : request.inputs)
     part.inputs.push_back({input.name, input.tensor.Slice(begin, end)});
@@ -61,6 +64,7 @@ Request SliceRows(const Request& request, int64_t begin, int64_t end) {
 
 Response SliceRows(const Response& response, int64_t begin, int64_t end) {
   Response part;
+  part.parameters = response.parameters;
   part.outputs.reserve(response.outputs.size());
   for (const NamedTensor& output : response.outputs) {
     part.outputs.push_back({output.name, output.tensor.Slice(begin, end), output.labels});
@@ -81,6 +85,7 @@ base::Result<Response> Join(std::span<const Response> parts) {
         "output '" + name + "' has another shape in each part of the split request");
   };
   Response whole;
+  whole.parameters = parts.front().parameters;
   for (size_t i = 0; i < parts.front().outputs.size(); ++i) {
     const NamedTensor& first = parts.front().outputs[i];
     std::vector<const Tensor*> tensors;

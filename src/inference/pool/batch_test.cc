@@ -67,5 +67,19 @@ TEST(Batch, PartsOfOtherShapesDoNotJoin) {
   EXPECT_EQ(Join(parts).status().reason(), "ragged_output");
 }
 
+TEST(Batch, RequestsThatSayDifferentThingsToTheModelAreNotStacked) {
+  Request a = OneNumber({1});
+  Request b = OneNumber({2});
+  EXPECT_TRUE(CanStack(a, b));
+  b.parameters["temperature"] = 0.5;
+  EXPECT_FALSE(CanStack(a, b));
+  a.parameters["temperature"] = 0.5;
+  EXPECT_TRUE(CanStack(a, b));
+  const Request* both[] = {&a, &b};
+  EXPECT_EQ(Stack(both)->parameters, a.parameters);
+  b.sequence = SequencePlace{"7", true, false};
+  EXPECT_FALSE(CanStack(a, b));
+}
+
 }  // namespace
 }  // namespace slipway::inference::pool

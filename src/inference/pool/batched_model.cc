@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -89,16 +90,72 @@ struct BatchedModel::Join {
   }
 };
 
-BatchedModel::BatchedModel(std::string key, std::unique_ptr<Session> session,
+BatchedModel::BatchedModel(std::string key, ModelConfig config, std::unique_ptr<Session> session,
                            std::shared_ptr<Workers> workers, ModelMetrics metrics)
     : key_(std::move(key)),
+      config_(std::move(config)),
       session_(std::move(session)),
       description_(session_->description()),
       workers_(std::move(workers)),
       metrics_(metrics),
       stackable_(description_.batchable) {}
 
-void BatchedModel::Run(Request request, int64_t deadline_ns, RunDone done) {
+// A model of several answers runs by itself on a pool thread.
+void BatchedModel::RunStream(Request request, RunOptions options, RunPart part) {
+  if (!config_.decoupled) {
+    return Run(std::move(request), std::move(options),
+               [part = std::move(part)](base::Result<Response> response, RunTiming timing) {
+                 part(std::move(response), timing, true);
+               });
+  }
+  struct Streaming {
+    Request request;
+    RunOptions options;
+    RunPart part;
+  };
+  auto streaming = std::make_shared<Streaming>(
+      Streaming{std::move(request), std::move(options), std::move(part)});
+  const int64_t since_ns = base::MonotonicNanos();
+  const base::Status submitted =
+      workers_->threads.Submit([self = shared_from_this(), streaming, since_ns] {
+        self->Stream(streaming->request, streaming->options, streaming->part, since_ns);
+      });
+  if (!submitted.ok()) streaming->part(submitted, {}, true);
+}
+
+void BatchedModel::Stream(const Request& request, const RunOptions& options, const RunPart& part,
+                          int64_t since_ns) {
+  const int64_t start_ns = base::MonotonicNanos();
+  const RunTiming waited{start_ns - since_ns, 0};
+  if (IsPast(options.deadline_ns, start_ns)) return part(DeadlineExceeded(), waited, true);
+  if (base::Status status = CheckRequest(description_, request); !status.ok())
+    return part(std::move(status), waited, true);
+  // One answer is held back, so that the last one can be marked as such.
+  std::optional<Response> held;
+  const base::Status status = session_->RunStream(request, [&](Response response) {
+    if (held) part(std::move(*held), {waited.queue_ns, base::MonotonicNanos() - start_ns}, false);
+    held = std::move(response);
+    return options.cancelled == nullptr || !options.cancelled->load(std::memory_order_relaxed);
+  });
+  const int64_t end_ns = base::MonotonicNanos();
+  const RunTiming timing{waited.queue_ns, end_ns - start_ns};
+  counts_.CountRun(1, 1, {.run_ns = timing.run_ns});
+  counts_.CountAnswer(status.ok(), timing.queue_ns, end_ns - since_ns);
+  if (!status.ok()) {
+    if (held) part(std::move(*held), timing, false);
+    return part(status, timing, true);
+  }
+  part(held ? std::move(*held) : Response{}, timing, true);
+}
+
+void BatchedModel::Answer(RunDone& done, base::Result<Response> response, RunTiming timing,
+                          int64_t since_ns) {
+  counts_.CountAnswer(response.ok(), timing.queue_ns, base::MonotonicNanos() - since_ns);
+  done(std::move(response), timing);
+}
+
+void BatchedModel::Run(Request request, RunOptions options, RunDone done) {
+  const int64_t deadline_ns = options.deadline_ns;
   const int64_t now_ns = base::MonotonicNanos();
   if (IsPast(deadline_ns, now_ns)) return done(DeadlineExceeded(), {});
   const int64_t rows = request.inputs.empty() ? 1 : request.inputs.front().tensor.rows();
@@ -137,9 +194,13 @@ bool BatchedModel::RunInline(const Request& request, int64_t rows, int64_t start
   auto response = session_->Run(request);
   const int64_t run_ns = base::MonotonicNanos() - start_ns;
   workers_->inline_runs.fetch_sub(1, std::memory_order_relaxed);
-  if (response.ok()) Measure(rows, run_ns);
+  if (response.ok()) {
+    Measure(rows, run_ns);
+    counts_.CountRun(rows, 1, {.run_ns = run_ns});
+  }
   metrics_.run_seconds.Observe(Seconds(run_ns));
   metrics_.batch_rows.Observe(static_cast<double>(rows));
+  counts_.CountAnswer(response.ok(), 0, run_ns);
   done(std::move(response), {0, run_ns});
   return true;
 }
@@ -243,7 +304,8 @@ void BatchedModel::Work() {
     std::vector<Waiting> expired;
     std::vector<Waiting> batch = TakeBatch(expired);
     for (Waiting& late : expired)
-      late.done(DeadlineExceeded(), {base::MonotonicNanos() - late.enqueued_ns, 0});
+      Answer(late.done, DeadlineExceeded(), {base::MonotonicNanos() - late.enqueued_ns, 0},
+             late.enqueued_ns);
     if (batch.empty()) return;
     RunBatch(std::move(batch));
     // Other models wait for a thread: to the back of the line.
@@ -281,7 +343,8 @@ void BatchedModel::RunBatch(std::vector<Waiting> batch) {
   if (batch.size() > 1 && stackable_.load(std::memory_order_relaxed) && RunStacked(batch)) return;
   for (Waiting& one : batch) {
     if (IsPast(one.deadline_ns, base::MonotonicNanos())) {
-      one.done(DeadlineExceeded(), {base::MonotonicNanos() - one.enqueued_ns, 0});
+      Answer(one.done, DeadlineExceeded(), {base::MonotonicNanos() - one.enqueued_ns, 0},
+             one.enqueued_ns);
     } else {
       RunAlone(one);
     }
@@ -292,11 +355,14 @@ void BatchedModel::RunAlone(Waiting& one) {
   const int64_t start_ns = base::MonotonicNanos();
   auto response = session_->Run(one.request);
   const int64_t run_ns = base::MonotonicNanos() - start_ns;
-  if (response.ok()) Measure(one.rows, run_ns);
+  if (response.ok()) {
+    Measure(one.rows, run_ns);
+    counts_.CountRun(one.rows, 1, {.run_ns = run_ns});
+  }
   metrics_.queue_seconds.Observe(Seconds(start_ns - one.enqueued_ns));
   metrics_.run_seconds.Observe(Seconds(run_ns));
   metrics_.batch_rows.Observe(static_cast<double>(one.rows));
-  one.done(std::move(response), {start_ns - one.enqueued_ns, run_ns});
+  Answer(one.done, std::move(response), {start_ns - one.enqueued_ns, run_ns}, one.enqueued_ns);
 }
 
 // False: nothing was answered, each has to run alone.
@@ -307,9 +373,10 @@ bool BatchedModel::RunStacked(std::vector<Waiting>& batch) {
     requests.push_back(&one.request);
     rows += one.rows;
   }
-  const int64_t start_ns = base::MonotonicNanos();
+  const int64_t begin_ns = base::MonotonicNanos();
   const auto stacked = Stack(requests);
   if (!stacked.ok()) return false;
+  const int64_t start_ns = base::MonotonicNanos();
   const auto response = session_->Run(*stacked);
   const int64_t run_ns = base::MonotonicNanos() - start_ns;
   if (!response.ok()) return false;  // one of them is at fault: the others shall not pay
@@ -322,11 +389,19 @@ bool BatchedModel::RunStacked(std::vector<Waiting>& batch) {
   Measure(rows, run_ns);
   metrics_.run_seconds.Observe(Seconds(run_ns));
   metrics_.batch_rows.Observe(static_cast<double>(rows));
+  std::vector<Response> answers;
+  answers.reserve(batch.size());
   int64_t begin = 0;
-  for (Waiting& one : batch) {
-    metrics_.queue_seconds.Observe(Seconds(start_ns - one.enqueued_ns));
-    one.done(SliceRows(*response, begin, begin + one.rows), {start_ns - one.enqueued_ns, run_ns});
+  for (const Waiting& one : batch) {
+    answers.push_back(SliceRows(*response, begin, begin + one.rows));
     begin += one.rows;
+  }
+  counts_.CountRun(rows, batch.size(),
+                   {start_ns - begin_ns, run_ns, base::MonotonicNanos() - start_ns - run_ns});
+  for (size_t i = 0; i < batch.size(); ++i) {
+    Waiting& one = batch[i];
+    metrics_.queue_seconds.Observe(Seconds(start_ns - one.enqueued_ns));
+    Answer(one.done, std::move(answers[i]), {start_ns - one.enqueued_ns, run_ns}, one.enqueued_ns);
   }
   return true;
 }

@@ -13,6 +13,7 @@
 #include "base/metrics.h"
 #include "base/threads.h"
 #include "inference/model_pool.h"
+#include "inference/pool/run_counts.h"
 
 namespace slipway::inference::pool {
 
@@ -33,11 +34,14 @@ struct ModelMetrics {
 
 class BatchedModel final : public LoadedModel, public std::enable_shared_from_this<BatchedModel> {
  public:
-  BatchedModel(std::string key, std::unique_ptr<Session> session, std::shared_ptr<Workers> workers,
-               ModelMetrics metrics);
+  BatchedModel(std::string key, ModelConfig config, std::unique_ptr<Session> session,
+               std::shared_ptr<Workers> workers, ModelMetrics metrics);
 
   const ModelDescription& description() const override { return description_; }
-  void Run(Request request, int64_t deadline_ns, RunDone done) override;
+  const ModelConfig& config() const override { return config_; }
+  void Run(Request request, RunOptions options, RunDone done) override;
+  void RunStream(Request request, RunOptions options, RunPart part) override;
+  ModelStatistics Statistics() const override { return counts_.Read(); }
 
   // Before the model is handed out: runs the recorded inputs, sees whether rows really are
   // independent of each other (else it will not stack them), and measures a run of one row.
@@ -56,6 +60,10 @@ class BatchedModel final : public LoadedModel, public std::enable_shared_from_th
   struct Join;
 
   bool RunInline(const Request& request, int64_t rows, int64_t start_ns, RunDone& done);
+  void Stream(const Request& request, const RunOptions& options, const RunPart& part,
+              int64_t since_ns);
+  // Answers and counts.
+  void Answer(RunDone& done, base::Result<Response> response, RunTiming timing, int64_t since_ns);
   int64_t EstimateNs(int64_t rows) const;  // -1: not measured yet
   void Measure(int64_t rows, int64_t run_ns);
   static std::vector<Waiting> Pieces(Waiting whole, int64_t most_rows);
@@ -72,10 +80,12 @@ class BatchedModel final : public LoadedModel, public std::enable_shared_from_th
   void CheckRowsIndependent(const Request& a, const Request& b);
 
   const std::string key_;
+  const ModelConfig config_;
   const std::unique_ptr<Session> session_;
   const ModelDescription description_;
   const std::shared_ptr<Workers> workers_;
   const ModelMetrics metrics_;
+  RunCounts counts_;
   std::atomic<bool> stackable_;
   std::atomic<int64_t> one_row_ns_{-1};   // moving averages
   std::atomic<int64_t> row_ns_{0};        // a row's share of a run
