@@ -260,9 +260,10 @@ double Metrics::SumOfCounters(std::string_view name, const Labels& labels) const
   if (family == state_->families.end()) return 0;
   double sum = 0;
   for (const auto& [key, series] : family->second.series) {
-    const bool included = std::all_of(labels.begin(), labels.end(), [&key = key](const auto& label) {
-      return std::find(key.begin(), key.end(), label) != key.end();
-    });
+    const bool included =
+        std::all_of(labels.begin(), labels.end(), [&key = key](const auto& label) {
+          return std::find(key.begin(), key.end(), label) != key.end();
+        });
     if (included && series.counter) sum += series.counter->Value();
   }
   return sum;
