@@ -39,12 +39,12 @@ struct ThreadPool::State {
 };
 
 ThreadPool::ThreadPool(std::string name, size_t threads, size_t queue_limit)
-    : state_(std::make_unique<State>()) {
+    : state_(std::make_shared<State>()) {
   CHECK(threads > 0, "a pool needs a thread");
   state_->name = std::move(name);
   state_->queue_limit = queue_limit;
   for (size_t i = 0; i < threads; ++i)
-    state_->threads.emplace_back([state = state_.get()] { state->Run(); });
+    state_->threads.emplace_back([state = state_] { state->Run(); });
 }
 
 ThreadPool::~ThreadPool() { Stop(); }
@@ -73,7 +73,13 @@ void ThreadPool::Stop() {
     threads.swap(state_->threads);
   }
   state_->wake.notify_all();
-  for (std::thread& thread : threads) thread.join();
+  for (std::thread& thread : threads) {
+    if (thread.get_id() == std::this_thread::get_id()) {
+      thread.detach();
+    } else {
+      thread.join();
+    }
+  }
 }
 
 size_t ThreadPool::QueueLength() const {

@@ -19,13 +19,14 @@ class ThreadPool {
   // kResourceExhausted (reason "queue_full") when the queue is full; kUnavailable once stopped.
   // Never blocks.
   Status Submit(std::function<void()> task);
-  // Runs what is queued, then joins. Idempotent.
+  // Runs what is queued, then joins; a task may end its own pool, whose thread then ends by itself
+  // after the task. Idempotent.
   void Stop();
   size_t QueueLength() const;
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;  // also of a thread that ended its own pool
 };
 
 }  // namespace slipway::base

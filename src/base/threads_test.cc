@@ -36,5 +36,18 @@ TEST(ThreadPool, RunsWhatIsQueuedBeforeItStops) {
   pool.Stop();
 }
 
+TEST(ThreadPool, ATaskMayEndItsOwnPool) {
+  auto pool = std::make_unique<ThreadPool>("test", 2, 10);
+  ThreadPool* const raw = pool.get();
+  std::promise<void> ended;
+  ASSERT_TRUE(
+      raw->Submit([pool = std::make_shared<std::unique_ptr<ThreadPool>>(std::move(pool)), &ended] {
+           pool->reset();
+           ended.set_value();
+         })
+          .ok());
+  ended.get_future().wait();
+}
+
 }  // namespace
 }  // namespace slipway::base

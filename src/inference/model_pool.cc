@@ -82,6 +82,7 @@ struct ModelPool::State {
   }
 
   LoadResult Open(const ModelSource& source);
+  std::shared_ptr<pool::Workers> WaitingThreads(int64_t count);
   void Count() { loaded_gauge.Set(static_cast<double>(models.size())); }  // with `mutex` held
 
   const std::vector<std::unique_ptr<Runtime>> runtimes;
@@ -93,7 +94,17 @@ struct ModelPool::State {
   std::map<std::string, std::shared_ptr<LoadedModel>> models;
   std::map<std::string, std::shared_future<LoadResult>> loading;
   bool stopped = false;
+  std::vector<std::weak_ptr<pool::Workers>> waiting;  // of models that run elsewhere
 };
+
+// A model whose runs are waited for must not hold up those that need a core.
+std::shared_ptr<pool::Workers> ModelPool::State::WaitingThreads(int64_t count) {
+  auto own = std::make_shared<pool::Workers>(workers->settings, static_cast<size_t>(count));
+  std::unique_lock lock(mutex);
+  std::erase_if(waiting, [](const auto& one) { return one.expired(); });
+  waiting.push_back(own);
+  return own;
+}
 
 LoadResult ModelPool::State::Open(const ModelSource& source) {
   const auto runtime =
@@ -109,8 +120,10 @@ LoadResult ModelPool::State::Open(const ModelSource& source) {
   }
   if (probe && (*runtime)->probed()) TRY(probe(source, **runtime));
   auto session = TRY((*runtime)->Load(source));
-  auto model = std::make_shared<pool::BatchedModel>(source.key, source.config, std::move(session),
-                                                    workers, MetricsOf(source.key));
+  const int64_t elsewhere = session->runs_elsewhere();
+  auto model = std::make_shared<pool::BatchedModel>(
+      source.key, source.config, std::move(session),
+      elsewhere > 0 ? WaitingThreads(elsewhere) : workers, MetricsOf(source.key));
   TRY(model->WarmUp(source.warmup));
   return std::shared_ptr<LoadedModel>(std::move(model));
 }
@@ -174,11 +187,16 @@ std::vector<std::string> ModelPool::Loaded() const {
 }
 
 void ModelPool::Stop() {
+  std::vector<std::weak_ptr<pool::Workers>> waiting;
   {
     std::unique_lock lock(state_->mutex);
     state_->stopped = true;
+    waiting.swap(state_->waiting);
   }
   state_->workers->threads.Stop();
+  for (const auto& one : waiting) {
+    if (const auto own = one.lock()) own->threads.Stop();
+  }
 }
 
 }  // namespace slipway::inference

@@ -90,7 +90,8 @@ class Pool : public testing::Test {
           ++loads_;
           if (path == "bad") return base::InvalidArgument("model", "not one", "bad_model");
           return std::unique_ptr<Session>(std::make_unique<FakeSession>(
-              description_, [this](const Request& request) { return gate_.Pass(request); }));
+              description_, [this](const Request& request) { return gate_.Pass(request); },
+              elsewhere_));
         }));
     pool_ = std::make_unique<ModelPool>(settings_, std::move(runtimes), metrics_, probe_);
     auto model = pool_->Load({"m/1", "fake", "good", {}});
@@ -133,6 +134,7 @@ class Pool : public testing::Test {
   ModelDescription description_;
   Prober probe_;
   std::atomic<int> loads_{0};
+  int64_t elsewhere_ = 0;
   base::Metrics metrics_;
   std::unique_ptr<ModelPool> pool_;
 };
@@ -445,6 +447,39 @@ TEST_F(Pool, StatisticsTellRequestsRowsRunsAndFailuresApart) {
   EXPECT_EQ(counts.batches[0].rows, 1);
   EXPECT_EQ(counts.batches[1].rows, 3);
   EXPECT_EQ(counts.batches[1].run.count, 1);
+}
+
+TEST_F(Pool, AModelThatRunsElsewhereHasItsOwnThreads) {
+  elsewhere_ = 2;
+  settings_.inline_run_us = 1'000'000;  // else runs as cheap as these would be done by their caller
+  auto model = Make();
+  Answer first = Ask(*model, OneNumber({1}));
+  gate_.WaitForRuns(1);
+  Answer second = Ask(*model, OneNumber({2}));
+  gate_.WaitForRuns(2);  // both under way, though the pool has one thread
+  Answer third = Ask(*model, OneNumber({3}));
+  EXPECT_EQ(gate_.rows().size(), 2U);
+  gate_.Open();
+  EXPECT_EQ(Numbers(first), (std::vector<double>{10}));
+  EXPECT_EQ(Numbers(second), (std::vector<double>{20}));
+  EXPECT_EQ(Numbers(third), (std::vector<double>{30}));
+}
+
+TEST_F(Pool, AModelThatRunsElsewhereMayGoAwayOnItsOwnThread) {
+  elsewhere_ = 1;
+  auto model = Make();
+  std::promise<void> go;
+  std::promise<void> answered;
+  model->Run(OneNumber({1}), {}, [&](const base::Result<Response>&, RunTiming) {
+    go.get_future().wait();
+    answered.set_value();
+  });
+  gate_.Open();
+  pool_->Unload("m/1");
+  model = nullptr;  // now only the run under way holds it
+  go.set_value();
+  answered.get_future().wait();
+  pool_ = nullptr;
 }
 
 }  // namespace

@@ -38,6 +38,10 @@ class Session {
     part(TRY(Run(request)));
     return base::Status::Ok();
   }
+  // Runs at once that it does elsewhere, in processes of its own, while the calling thread only
+  // waits: such a model has that many threads to itself and never runs on the caller's. 0: it works
+  // on the thread that calls.
+  [[nodiscard]] virtual int64_t runs_elsewhere() const { return 0; }
   // What it holds in memory, in this process and in workers of its own: an upper bound; 0: not
   // known.
   [[nodiscard]] virtual int64_t memory_bytes() const { return 0; }

@@ -22,14 +22,16 @@ Request IdentityRequest();
 class FakeSession final : public Session {
  public:
   using Body = std::function<base::Result<Response>(const Request&)>;
-  FakeSession(ModelDescription description, Body body)
-      : description_(std::move(description)), body_(std::move(body)) {}
+  FakeSession(ModelDescription description, Body body, int64_t elsewhere = 0)
+      : description_(std::move(description)), body_(std::move(body)), elsewhere_(elsewhere) {}
   [[nodiscard]] const ModelDescription& description() const override { return description_; }
   base::Result<Response> Run(const Request& request) override { return body_(request); }
+  [[nodiscard]] int64_t runs_elsewhere() const override { return elsewhere_; }
 
  private:
   ModelDescription description_;
   Body body_;
+  int64_t elsewhere_;
 };
 
 // Runtime "fake": Load(source) gives `open(source.path)`.

@@ -95,6 +95,7 @@ BatchedModel::BatchedModel(std::string key, ModelConfig config, std::unique_ptr<
     : key_(std::move(key)),
       config_(std::move(config)),
       session_(std::move(session)),
+      elsewhere_(session_->runs_elsewhere() > 0),
       description_(session_->description()),
       workers_(std::move(workers)),
       metrics_(metrics),
@@ -182,7 +183,7 @@ void BatchedModel::Run(Request request, RunOptions options, RunDone done) {
 bool BatchedModel::RunInline(const Request& request, int64_t rows, int64_t start_ns,
                              RunDone& done) {
   const PoolSettings& settings = workers_->settings;
-  if (waiting_rows_.load(std::memory_order_relaxed) != 0) return false;
+  if (elsewhere_ || waiting_rows_.load(std::memory_order_relaxed) != 0) return false;
   const int64_t estimate_ns = EstimateNs(rows);
   if (estimate_ns < 0 || estimate_ns >= settings.inline_run_us * 1000 ||
       rows > settings.max_batch_rows)

@@ -82,6 +82,7 @@ class BatchedModel final : public LoadedModel, public std::enable_shared_from_th
   const std::string key_;
   const ModelConfig config_;
   const std::unique_ptr<Session> session_;
+  const bool elsewhere_;  // its runs are waited for: not on a caller's thread
   const ModelDescription description_;
   const std::shared_ptr<Workers> workers_;
   const ModelMetrics metrics_;
