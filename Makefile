@@ -4,7 +4,7 @@
 build:
 	scripts/build
 setup:
-	scripts/setup
+	scripts/setup frameworks
 demo:
 	scripts/demo
 test:

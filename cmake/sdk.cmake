@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# The libraries inside the wheels of deps/sdk.lock: Arrow (linked, target slipway::arrow) and ONNX Runtime (opened at
-# run time, so only its path is written, into slipway_build_config.h).
+# The libraries inside the wheels of deps/sdk.lock: Arrow (linked, target slipway::arrow); ONNX Runtime and OpenVINO (opened
+# at run time, so only their paths are written, into slipway_build_config.h, and OpenVINO's headers are in the include-only
+# target slipway::openvino_headers).
 file(SHA256 ${CMAKE_SOURCE_DIR}/deps/sdk.lock sdk_hash)
 string(SUBSTRING ${sdk_hash} 0 12 sdk_hash)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/deps/sdk.lock)
@@ -45,4 +46,11 @@ if(NOT SLIPWAY_ONNXRUNTIME)
   message(FATAL_ERROR "${sdk}/onnxruntime/capi/libonnxruntime.so.* is missing: run `make setup`")
 endif()
 list(APPEND SLIPWAY_SDK_LIBRARIES ${SLIPWAY_ONNXRUNTIME})
+file(GLOB SLIPWAY_OPENVINO ${sdk}/openvino/libs/libopenvino_c.so.*)
+if(NOT SLIPWAY_OPENVINO)
+  message(FATAL_ERROR "${sdk}/openvino/libs/libopenvino_c.so.* is missing: run `make setup`")
+endif()
+add_library(slipway_openvino_headers INTERFACE)
+target_include_directories(slipway_openvino_headers SYSTEM INTERFACE ${sdk}/openvino/include)
+add_library(slipway::openvino_headers ALIAS slipway_openvino_headers)
 configure_file(${CMAKE_SOURCE_DIR}/cmake/slipway_build_config.h.in ${CMAKE_BINARY_DIR}/generated/slipway_build_config.h)

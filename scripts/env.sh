@@ -14,14 +14,19 @@ slipway_part() {
 SLIPWAY_SDK=$(slipway_part sdk deps/sdk.lock)
 SLIPWAY_VENV=$(slipway_part python deps/python.lock)
 SLIPWAY_TOOLS=$(slipway_part tools deps/go.txt)
-export SLIPWAY_SDK SLIPWAY_VENV SLIPWAY_TOOLS
+SLIPWAY_PROGRAMS=$(slipway_part programs deps/programs.lock)
+SLIPWAY_FRAMEWORKS_VENV=$(slipway_part frameworks deps/frameworks.lock deps/frameworks-alone.lock)
+export SLIPWAY_SDK SLIPWAY_VENV SLIPWAY_TOOLS SLIPWAY_PROGRAMS SLIPWAY_FRAMEWORKS_VENV
 export SLIPWAY_PYTHON=$SLIPWAY_VENV/bin/python
+# The Python with torch, TensorFlow and the like: tests start it for what serves or exports such a model.
+export SLIPWAY_FRAMEWORKS=$SLIPWAY_FRAMEWORKS_VENV/bin/python
 
 slipway_path() {  # puts a folder in front of PATH, once
   case ":$PATH:" in *":$1:"*) ;; *) PATH=$1:$PATH ;; esac
 }
 slipway_path "$SLIPWAY_VENV/bin"
 slipway_path "$SLIPWAY_TOOLS/bin"
+slipway_path "$SLIPWAY_PROGRAMS/bin"
 # Node.js and Go from the cache are there only when the machine has none that is new enough.
 SLIPWAY_TOOLCHAINS=$(slipway_part toolchains deps/toolchains.lock)
 export SLIPWAY_TOOLCHAINS
