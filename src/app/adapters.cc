@@ -69,6 +69,13 @@ std::shared_ptr<registry::MetadataSource> MetadataFrom(tracking::Tracking& track
   return std::make_shared<TrackingMetadata>(tracking);
 }
 
+std::function<base::Result<int64_t>(const std::string&, const std::string&)> LabelsFrom(
+    registry::Registry& registry) {
+  return [&registry](const std::string& model, const std::string& label) -> base::Result<int64_t> {
+    return TRY(registry.GetByAlias(model, label)).number;
+  };
+}
+
 monitoring::Monitor::FindBaseline BaselineFrom(registry::Registry& registry) {
   return [&registry](const std::string& model,
                      int64_t number) -> base::Result<std::optional<std::string>> {

@@ -18,6 +18,9 @@ std::unique_ptr<serving::OutcomeObserver> ObserveWith(traffic::Rollouts& rollout
 // Brier's loss of each row whose label arrives: (score - label)^2.
 std::function<void(const monitoring::LabelledPrediction&)> LossesTo(traffic::Rollouts& rollouts);
 std::shared_ptr<registry::MetadataSource> MetadataFrom(tracking::Tracking& tracking);
+// The version that an alias of a model names: how protocols with labels find theirs. Blocks.
+std::function<base::Result<int64_t>(const std::string& model, const std::string& label)> LabelsFrom(
+    registry::Registry& registry);
 // `monitoring/baseline.json` of the version, when it has one.
 monitoring::Monitor::FindBaseline BaselineFrom(registry::Registry& registry);
 

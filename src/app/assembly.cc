@@ -4,6 +4,7 @@
 
 #include <grpcpp/impl/service_type.h>
 
+#include "app/adapters.h"
 #include "lifecycle/gates.h"
 #include "registry/gates.h"
 #include "slipway_rows.h"
@@ -19,6 +20,9 @@
 #endif
 #if SLIPWAY_WITH_OIP
 #include "api/oip/oip.h"
+#endif
+#if SLIPWAY_WITH_V1MODELS
+#include "api/v1models/v1models.h"
 #endif
 #if SLIPWAY_WITH_INVOCATIONS
 #include "api/invocations/invocations.h"
@@ -125,6 +129,9 @@ void Assembly::AddProtocols([[maybe_unused]] const ProtocolParts& parts) const {
 #endif
 #if SLIPWAY_WITH_INVOCATIONS
   api::invocations::Register(parts.router, parts.predictor, rows_->invocations);
+#endif
+#if SLIPWAY_WITH_V1MODELS
+  api::v1models::Register(parts.router, parts.predictor, LabelsFrom(parts.registry));
 #endif
 }
 

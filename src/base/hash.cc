@@ -66,6 +66,9 @@ std::string HmacSha256(std::string_view key, std::string_view message) {
 
 namespace {
 
+constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 constexpr std::array<uint32_t, 256> MakeCrcTable() {
   std::array<uint32_t, 256> table{};
   for (uint32_t i = 0; i < 256; ++i) {
@@ -139,8 +142,6 @@ uint32_t Murmur3(std::string_view bytes, uint32_t seed) {
 }
 
 std::string Base64Encode(std::string_view bytes) {
-  constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   out.reserve((bytes.size() + 2) / 3 * 4);
   for (size_t i = 0; i < bytes.size(); i += 3) {
@@ -148,9 +149,35 @@ std::string Base64Encode(std::string_view bytes) {
     uint32_t group = 0;
     for (size_t j = 0; j < 3; ++j)
       group = (group << 8) | (j < have ? static_cast<unsigned char>(bytes[i + j]) : 0U);
-    for (size_t j = 0; j < 4; ++j) out += j <= have ? kAlphabet[(group >> (18 - 6 * j)) & 63] : '=';
+    for (size_t j = 0; j < 4; ++j) out += j <= have ? kBase64[(group >> (18 - 6 * j)) & 63] : '=';
   }
   return out;
+}
+
+std::optional<std::string> Base64Decode(std::string_view text) {
+  static constexpr auto kValues = [] {
+    std::array<int8_t, 256> values{};
+    values.fill(-1);
+    for (size_t i = 0; i < kBase64.size(); ++i)
+      values[static_cast<unsigned char>(kBase64[i])] = static_cast<int8_t>(i);
+    return values;
+  }();
+  for (int i = 0; i < 2 && text.ends_with('='); ++i) text.remove_suffix(1);
+  if (text.size() % 4 == 1) return std::nullopt;
+  std::string decoded;
+  decoded.reserve(text.size() / 4 * 3 + 2);
+  uint32_t bits = 0;
+  int held = 0;
+  for (const char symbol : text) {
+    const int value = kValues[static_cast<unsigned char>(symbol)];
+    if (value < 0) return std::nullopt;
+    bits = (bits << 6) | static_cast<uint32_t>(value);
+    held += 6;
+    if (held < 8) continue;
+    held -= 8;
+    decoded.push_back(static_cast<char>((bits >> held) & 0xFF));
+  }
+  return decoded;
 }
 
 std::string HexEncode(std::string_view bytes) {

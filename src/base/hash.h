@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,6 +40,8 @@ uint32_t Crc32cPortable(std::string_view bytes, uint32_t seed = 0);
 // MurmurHash3_x86_32: the hash of Unleash's buckets.
 uint32_t Murmur3(std::string_view bytes, uint32_t seed = 0);
 std::string Base64Encode(std::string_view bytes);
+// With its padding or without; nothing when `text` is not base 64.
+std::optional<std::string> Base64Decode(std::string_view text);
 std::string HexEncode(std::string_view bytes);
 
 }  // namespace slipway::base

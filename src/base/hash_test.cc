@@ -55,6 +55,11 @@ TEST(Encodings, MatchRfc4648) {
   EXPECT_EQ(Base64Encode("fo"), "Zm8=");
   EXPECT_EQ(Base64Encode("foobar"), "Zm9vYmFy");
   EXPECT_EQ(Base64Encode("\xff\xfe"), "//4=");
+  for (const char* text : {"", "f", "fo", "foo", "foobar", "\xff\xfe"})
+    EXPECT_EQ(Base64Decode(Base64Encode(text)), text);
+  EXPECT_EQ(Base64Decode("Zg"), "f");
+  for (const char* wrong : {"Z", "Zg==Zg==", "Z!==", "=AAA", "AAAAA", "Zg===="})
+    EXPECT_FALSE(Base64Decode(wrong).has_value()) << wrong;
   EXPECT_EQ(HexEncode("\x00\xff\x1a"), "");
   EXPECT_EQ(HexEncode(std::string("\x00\xff\x1a", 3)), "00ff1a");
 }

@@ -3,11 +3,10 @@
 #include "api/invocations/answer.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <utility>
 
 #include "base/json.h"
+#include "inference/json_tensors.h"
 
 namespace slipway::api::invocations {
 namespace {
@@ -16,84 +15,33 @@ using inference::DataType;
 using inference::NamedTensor;
 using inference::Tensor;
 
-template <typename T>
-void AppendInteger(std::string& out, T value) {
-  char text[24];
-  out.append(text, std::to_chars(text, text + sizeof(text), value).ptr);
-}
-
-void AppendElement(std::string& out, const Tensor& tensor, int64_t index) {
-  const auto place = static_cast<size_t>(index);
-  switch (tensor.type()) {
-    case DataType::kString:
-      return base::AppendJsonString(out, tensor.strings()[place]);
-    case DataType::kBool:
-      out += tensor.As<uint8_t>()[place] != 0 ? "true" : "false";
-      return;
-    case DataType::kInt64:
-      return AppendInteger(out, tensor.As<int64_t>()[place]);
-    case DataType::kUint64:
-      return AppendInteger(out, tensor.As<uint64_t>()[place]);
-    default:
-      break;
-  }
-  const double value = tensor.NumberAt(index);
-  if (!std::isfinite(value)) {
-    out += "null";
-  } else if (tensor.type() == DataType::kFp64) {
-    base::AppendJsonNumber(out, value);
-  } else {
-    base::AppendJsonNumber(out, static_cast<float>(value));
-  }
-}
-
-// The elements [begin, begin + count) as arrays of the dimensions from `level` on.
-void AppendBlock(std::string& out, const Tensor& tensor, size_t level, int64_t begin,
-                 int64_t count) {
-  const inference::Shape& shape = tensor.shape();
-  if (level == shape.size()) return AppendElement(out, tensor, begin);
-  const int64_t items = shape[level];
-  const int64_t step = items == 0 ? 0 : count / items;
-  out += '[';
-  for (int64_t i = 0; i < items; ++i) {
-    if (i > 0) out += ',';
-    AppendBlock(out, tensor, level + 1, begin + i * step, step);
-  }
-  out += ']';
-}
-
 void AppendLabelled(std::string& out, const NamedTensor& output, int64_t begin, int64_t count) {
   const Tensor& labels = *output.labels;
   out += '{';
   for (int64_t i = 0; i < count; ++i) {
     if (i > 0) out += ',';
     if (labels.type() == DataType::kString) {
-      AppendElement(out, labels, i);
+      inference::AppendElementJson(out, labels, i);
     } else {
       out += '"';
-      AppendElement(out, labels, i);
+      inference::AppendElementJson(out, labels, i);
       out += '"';
     }
     out += ':';
-    AppendElement(out, output.tensor, begin + i);
+    inference::AppendElementJson(out, output.tensor, begin + i);
   }
   out += '}';
 }
 
 void AppendRow(std::string& out, const NamedTensor& output, int64_t row) {
-  const Tensor& tensor = output.tensor;
-  const auto& shape = tensor.shape();
-  if (shape.empty()) return AppendElement(out, tensor, 0);
-  const int64_t count = tensor.element_count() / shape[0];
-  const int64_t begin = row * count;
-  if (output.labels && shape.size() == 2 && output.labels->element_count() == count)
-    return AppendLabelled(out, output, begin, count);
-  if (shape.size() == 2 && shape[1] == 1) return AppendElement(out, tensor, begin);
-  AppendBlock(out, tensor, 1, begin, count);
+  const auto& shape = output.tensor.shape();
+  if (output.labels && shape.size() == 2 && output.labels->element_count() == shape[1])
+    return AppendLabelled(out, output, row * shape[1], shape[1]);
+  inference::AppendRowJson(out, output.tensor, row, true);
 }
 
 void AppendList(std::string& out, const NamedTensor& output) {
-  if (output.tensor.shape().empty()) return AppendElement(out, output.tensor, 0);
+  if (output.tensor.shape().empty()) return inference::AppendElementJson(out, output.tensor, 0);
   out += '[';
   for (int64_t row = 0; row < output.tensor.rows(); ++row) {
     if (row > 0) out += ',';

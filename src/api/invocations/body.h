@@ -3,7 +3,6 @@
 // functions.
 #pragma once
 
-#include <cstddef>
 #include <string_view>
 
 #include "base/status.h"
@@ -12,13 +11,10 @@
 
 namespace slipway::api::invocations {
 
-inline constexpr size_t kMaxColumns = 10000;
-inline constexpr size_t kMaxRank = 16;  // arrays within arrays
-
-// Exactly one of dataframe_split, dataframe_records, instances, inputs (and `params`, empty or
-// null). Columns go to the model's inputs by name, or side by side into its only input [N, C]. null
-// and NaN are missing values. kInvalidArgument with field "dataframe_split.data[3]", "inputs.x" or
-// the column's name.
+// Exactly one of dataframe_split, dataframe_records, instances, inputs (and `params`). Columns go
+// to the model's inputs by name, or side by side into its only input [N, C]. null and NaN are
+// missing values. kInvalidArgument with field "dataframe_split.data[3]", "inputs.x" or the column's
+// name.
 base::Result<inference::Request> DecodeJson(std::string_view body,
                                             const inference::ModelDescription& description);
 

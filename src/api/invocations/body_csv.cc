@@ -9,6 +9,7 @@
 
 #include "api/invocations/body.h"
 #include "inference/columns.h"
+#include "inference/json_tensors.h"
 
 namespace slipway::api::invocations {
 namespace {
@@ -46,9 +47,9 @@ class CsvReader {
   base::Result<Row> ReadRow(size_t number) {
     Row row;
     while (true) {
-      if (row.size() == kMaxColumns) {
+      if (row.size() == inference::kMaxJsonColumns) {
         return InvalidArgument("csv", "line " + std::to_string(number + 1) + " has more than " +
-                                          std::to_string(kMaxColumns) + " cells");
+                                          std::to_string(inference::kMaxJsonColumns) + " cells");
       }
       Cell cell;
       if (place_ < text_.size() && text_[place_] == '"') {

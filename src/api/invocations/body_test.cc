@@ -93,7 +93,7 @@ TEST(InvocationsBody, RefusesWrongJsonNamingTheField) {
       {"{}", "body"},
       {R"({"data":[[1]]})", "data"},
       {R"({"instances":[[1]],"inputs":[[1]]})", "inputs"},
-      {R"({"instances":[[1]],"params":{"temperature":1}})", "params"},
+      {R"({"instances":[[1]],"params":{"temperature":[1]}})", "params.temperature"},
       {R"({"instances":[[1]],"signature_name":"s"})", "signature_name"},
       {R"({"dataframe_split":[]})", "dataframe_split"},
       {R"({"dataframe_split":{}})", "dataframe_split.columns"},

@@ -16,29 +16,10 @@ constexpr std::string_view kSecretPrefix = "whsec_";
 constexpr size_t kMaxDetail = 200;
 
 // Standard base64 with or without padding; nullopt for anything else.
-std::optional<std::string> Base64Decode(std::string_view text) {
-  constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  while (text.ends_with('=')) text.remove_suffix(1);
-  std::string decoded;
-  uint32_t bits = 0;
-  int held = 0;
-  for (const char symbol : text) {
-    const size_t value = kAlphabet.find(symbol);
-    if (value == std::string_view::npos) return std::nullopt;
-    bits = (bits << 6) | static_cast<uint32_t>(value);
-    held += 6;
-    if (held < 8) continue;
-    held -= 8;
-    decoded.push_back(static_cast<char>((bits >> held) & 0xFF));
-  }
-  return decoded;
-}
-
 // The key behind "whsec_<base64>"; any other text is the key itself.
 std::string KeyOf(const std::string& secret) {
   if (!secret.starts_with(kSecretPrefix)) return secret;
-  return Base64Decode(std::string_view(secret).substr(kSecretPrefix.size())).value_or(secret);
+  return base::Base64Decode(std::string_view(secret).substr(kSecretPrefix.size())).value_or(secret);
 }
 
 std::optional<base::Micros> RetryAfter(const net::HttpResponse& response) {
