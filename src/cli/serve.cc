@@ -22,11 +22,25 @@ constexpr int64_t kMostConfigBytes = 16LL * 1024 * 1024;
 // Names that our own tools put into the environment: of the client, of a pipeline's step, of the
 // build's scripts.
 bool IsNoSetting(std::string_view name) {
-  static constexpr std::string_view kNames[] = {
-      "SLIPWAY_SERVER", "SLIPWAY_URL",        "SLIPWAY_NOW",     "SLIPWAY_OUTPUT",
-      "SLIPWAY_RUN_ID", "SLIPWAY_PIPELINE",   "SLIPWAY_TRIGGER", "SLIPWAY_ROOT",
-      "SLIPWAY_CACHE",  "SLIPWAY_SDK",        "SLIPWAY_VENV",    "SLIPWAY_TOOLS",
-      "SLIPWAY_PYTHON", "SLIPWAY_TOOLCHAINS", "SLIPWAY_BINARY",  "SLIPWAY_RUN_FOLDER"};
+  static constexpr std::string_view kNames[] = {"SLIPWAY_SERVER",
+                                                "SLIPWAY_URL",
+                                                "SLIPWAY_NOW",
+                                                "SLIPWAY_OUTPUT",
+                                                "SLIPWAY_RUN_ID",
+                                                "SLIPWAY_PIPELINE",
+                                                "SLIPWAY_TRIGGER",
+                                                "SLIPWAY_ROOT",
+                                                "SLIPWAY_CACHE",
+                                                "SLIPWAY_SDK",
+                                                "SLIPWAY_VENV",
+                                                "SLIPWAY_TOOLS",
+                                                "SLIPWAY_PYTHON",
+                                                "SLIPWAY_TOOLCHAINS",
+                                                "SLIPWAY_BINARY",
+                                                "SLIPWAY_RUN_FOLDER",
+                                                "SLIPWAY_PROGRAMS",
+                                                "SLIPWAY_FRAMEWORKS",
+                                                "SLIPWAY_FRAMEWORKS_VENV"};
   return name.starts_with("SLIPWAY_PARAM_") ||
          std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
 }
