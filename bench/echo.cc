@@ -6,7 +6,6 @@
 // HTTP: POST or GET /echo answers a fixed body. gRPC: /slipway.Echo/Call answers the same bytes.
 // Prints the two ports on one line ("http=40001 grpc=40002") and serves until its standard input
 // ends.
-#include <grpcpp/impl/service_type.h>
 
 #include <charconv>
 #include <cstdio>
@@ -52,8 +51,7 @@ int Serve(std::map<std::string, std::string> flags) {
   net::GrpcServerSettings grpc_settings;
   grpc_settings.listen = flags["--grpc"];
   net::GrpcServer grpc(grpc_settings);
-  grpc.Add(
-      net::MakeBytesService("/slipway.Echo/Call", [body](const std::string&) { return body; }));
+  grpc.Add(net::MakeBytesMethod("/slipway.Echo/Call", [body](const std::string&) { return body; }));
   if (const base::Status status = http.Start(); !status.ok()) return Fail(status);
   if (const base::Status status = grpc.Start(); !status.ok()) return Fail(status);
   std::printf("http=%d grpc=%d\n", http.port(), grpc.port());

@@ -2,8 +2,6 @@
 // The tables: every implementation of every seam, each once.
 #include "app/assembly.h"
 
-#include <grpcpp/impl/service_type.h>
-
 #include "app/adapters.h"
 #include "lifecycle/gates.h"
 #include "registry/gates.h"
@@ -125,7 +123,7 @@ void Assembly::AddProtocols([[maybe_unused]] const ProtocolParts& parts) const {
 #endif
 #if SLIPWAY_WITH_OIP
   api::oip::Register(parts.router, parts.predictor, rows_->oip, parts.ready);
-  parts.grpc.Add(api::oip::MakeGrpcService(parts.predictor, parts.ready));
+  api::oip::AddGrpcMethods(parts.grpc, parts.predictor, parts.ready);
 #endif
 #if SLIPWAY_WITH_INVOCATIONS
   api::invocations::Register(parts.router, parts.predictor, rows_->invocations);

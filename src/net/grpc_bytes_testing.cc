@@ -2,55 +2,58 @@
 // The bare gRPC echo that a served model's rate is compared with.
 #include "net/grpc_bytes_testing.h"
 
-#include <grpcpp/grpcpp.h>
-#include <grpcpp/impl/codegen/server_callback_handlers.h>
-#include <grpcpp/impl/rpc_service_method.h>
-#include <grpcpp/impl/service_type.h>
-#include <grpcpp/support/server_callback.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/message_lite.h>
+#include <google/protobuf/parse_context.h>
 
-#include <vector>
+#include <utility>
 
 namespace slipway::net {
 
 namespace {
 
-class BytesService final : public grpc::Service {
+class BytesMessage final : public google::protobuf::MessageLite {
  public:
-  BytesService(std::string method, std::function<std::string(std::string)> answer)
-      : method_(std::move(method)), answer_(std::move(answer)) {
-    AddMethod(new grpc::internal::RpcServiceMethod(method_.c_str(),
-                                                   grpc::internal::RpcMethod::NORMAL_RPC, nullptr));
-    MarkMethodCallback(
-        0,
-        new grpc::internal::CallbackUnaryHandler<grpc::ByteBuffer, grpc::ByteBuffer>(
-            [this](grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
-                   grpc::ByteBuffer* response) { return Serve(*context, *request, *response); }));
-  }
+  std::string bytes;
 
- private:
-  grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext& context,
-                                  const grpc::ByteBuffer& request, grpc::ByteBuffer& response) {
-    std::vector<grpc::Slice> slices;
-    const grpc::Status status = request.Dump(&slices);
-    std::string bytes;
-    for (const grpc::Slice& slice : slices)
-      bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-    const grpc::Slice answer(answer_(std::move(bytes)));
-    response = grpc::ByteBuffer(&answer, 1);
-    grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
-    reactor->Finish(status);
-    return reactor;
+  std::string GetTypeName() const override { return "bytes"; }
+  BytesMessage* New(google::protobuf::Arena* /*arena*/) const override {
+    return new BytesMessage();
   }
-
-  std::string method_;
-  std::function<std::string(std::string)> answer_;
+  void Clear() override { bytes.clear(); }
+  bool IsInitialized() const override { return true; }
+  void CheckTypeAndMergeFrom(const MessageLite& other) override {
+    bytes += static_cast<const BytesMessage&>(other).bytes;
+  }
+  size_t ByteSizeLong() const override { return bytes.size(); }
+  int GetCachedSize() const override { return static_cast<int>(bytes.size()); }
+  const char* _InternalParse(const char* ptr,
+                             google::protobuf::internal::ParseContext* ctx) override {
+    while (!ctx->Done(&ptr)) bytes += *ptr++;
+    return ptr;
+  }
+  uint8_t* _InternalSerialize(uint8_t* ptr,
+                              google::protobuf::io::EpsCopyOutputStream* stream) const override {
+    return stream->WriteRaw(bytes.data(), static_cast<int>(bytes.size()), ptr);
+  }
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeBytesService(std::string method,
-                                                std::function<std::string(std::string)> answer) {
-  return std::make_unique<BytesService>(std::move(method), std::move(answer));
+GrpcMessageMaker MakeBytesMessage() {
+  return [] { return std::make_shared<BytesMessage>(); };
+}
+
+std::string& BytesOf(google::protobuf::MessageLite& message) {
+  return static_cast<BytesMessage&>(message).bytes;
+}
+
+GrpcUnaryMethod MakeBytesMethod(std::string name, std::function<std::string(std::string)> answer) {
+  return {std::move(name), MakeBytesMessage(), MakeBytesMessage(),
+          [answer = std::move(answer)](GrpcUnaryCall& call) {
+            BytesOf(call.response()) = answer(std::move(BytesOf(call.request())));
+            call.Finish(base::Status::Ok());
+          }};
 }
 
 }  // namespace slipway::net

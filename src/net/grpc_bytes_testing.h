@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// A gRPC service of one unary method over raw bytes, without a .proto: for benchmarks and tests of
-// the server itself.
+// A unary gRPC method over raw bytes, without a .proto: for benchmarks and tests of the server
+// itself.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
 
-namespace grpc {
-class Service;
-}
+#include "net/grpc_calls.h"
 
 namespace slipway::net {
 
-// `method`: "/package.Service/Method". `answer` runs on gRPC's threads, several at a time.
-std::unique_ptr<grpc::Service> MakeBytesService(std::string method,
-                                                std::function<std::string(std::string)> answer);
+// `name`: "/package.Service/Method". `answer` runs on the server's I/O threads.
+GrpcUnaryMethod MakeBytesMethod(std::string name, std::function<std::string(std::string)> answer);
+
+// A message whose encoding is `bytes` itself, whatever they are.
+GrpcMessageMaker MakeBytesMessage();
+std::string& BytesOf(google::protobuf::MessageLite& message);  // of what that made
 
 }  // namespace slipway::net

@@ -2,7 +2,6 @@
 // GrpcServer over real sockets, with a generic service, so that no .proto is needed.
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/impl/service_type.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <gtest/gtest.h>
 
@@ -49,7 +48,7 @@ grpc::Status Call(uint16_t port, const std::string& method, const std::string& r
 TEST(GrpcServer, HostsABytesMethod) {
   GrpcServer server(AnyPort());
   server.Add(
-      MakeBytesService("/test.Echo/Call", [](std::string request) { return "echo " + request; }));
+      MakeBytesMethod("/test.Echo/Call", [](std::string request) { return "echo " + request; }));
   ASSERT_TRUE(server.Start().ok());
   std::string response;
   const grpc::Status status = Call(server.port(), "/test.Echo/Call", "hello", response);
@@ -71,7 +70,7 @@ TEST(GrpcServer, LimitsMessages) {
   GrpcServerSettings settings = AnyPort();
   settings.max_message_bytes = 1024;
   GrpcServer server(settings);
-  server.Add(MakeBytesService("/test.Echo/Call", [](std::string request) { return request; }));
+  server.Add(MakeBytesMethod("/test.Echo/Call", [](std::string request) { return request; }));
   ASSERT_TRUE(server.Start().ok());
   std::string response;
   EXPECT_TRUE(Call(server.port(), "/test.Echo/Call", std::string(1000, 'x'), response).ok());
@@ -95,7 +94,7 @@ TEST(GrpcServer, FinishesACallInFlightBeforeItStops) {
   GrpcServer server(AnyPort());
   std::promise<void> started;
   std::promise<void> go;
-  server.Add(MakeBytesService("/test.Slow/Call", [&](std::string request) {
+  server.Add(MakeBytesMethod("/test.Slow/Call", [&](std::string request) {
     started.set_value();
     go.get_future().wait();
     return request + " done";

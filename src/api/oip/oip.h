@@ -8,12 +8,9 @@
 #include <string>
 
 #include "base/config.h"
+#include "net/grpc_server.h"
 #include "net/http.h"
 #include "serving/predict.h"
-
-namespace grpc {
-class Service;
-}
 
 namespace slipway::api::oip {
 
@@ -33,8 +30,7 @@ using Ready = std::function<bool()>;
 void Register(net::Router& router, serving::Predictor& predictor, const OipSettings& settings,
               Ready ready);
 
-// The gRPC service, for net::GrpcServer::Add. `predictor` must outlive the server. The caller
-// includes <grpcpp/impl/service_type.h>, so that the pointer can be deleted.
-std::unique_ptr<grpc::Service> MakeGrpcService(serving::Predictor& predictor, Ready ready);
+// The gRPC methods, before the server starts. `predictor` must outlive the server.
+void AddGrpcMethods(net::GrpcServer& server, serving::Predictor& predictor, const Ready& ready);
 
 }  // namespace slipway::api::oip

@@ -2,8 +2,6 @@
 // Help for tests.
 #include "api/oip/server_testing.h"
 
-#include <grpcpp/impl/service_type.h>
-
 #include <utility>
 
 namespace slipway::api::oip {
@@ -33,7 +31,7 @@ OipServer::OipServer() {
   net::GrpcServerSettings grpc_settings;
   grpc_settings.listen = "127.0.0.1:0";
   grpc_ = std::make_unique<net::GrpcServer>(grpc_settings);
-  grpc_->Add(MakeGrpcService(serving.predictor, is_ready));
+  AddGrpcMethods(*grpc_, serving.predictor, is_ready);
   for (const base::Status& status : {http_->Start(), grpc_->Start()})
     CHECK(status.ok(), status.message());
 }
