@@ -19,6 +19,9 @@
 #if SLIPWAY_WITH_OIP
 #include "api/oip/oip.h"
 #endif
+#if SLIPWAY_WITH_TFSERVING
+#include "api/tfserving/tfserving.h"
+#endif
 #if SLIPWAY_WITH_V1MODELS
 #include "api/v1models/v1models.h"
 #endif
@@ -127,6 +130,9 @@ void Assembly::AddProtocols([[maybe_unused]] const ProtocolParts& parts) const {
 #endif
 #if SLIPWAY_WITH_INVOCATIONS
   api::invocations::Register(parts.router, parts.predictor, rows_->invocations);
+#endif
+#if SLIPWAY_WITH_TFSERVING
+  api::tfserving::AddGrpcMethods(parts.grpc, parts.predictor, LabelsFrom(parts.registry));
 #endif
 #if SLIPWAY_WITH_V1MODELS
   api::v1models::Register(parts.router, parts.predictor, LabelsFrom(parts.registry));

@@ -15,18 +15,28 @@ std::string_view ContentType(std::string_view path) {
   return "application/octet-stream";
 }
 
+// `/` is the page for people; a program that asks there whether the server is alive (KServe's
+// client does, and takes no HTML) is told so.
+bool WantsPage(const net::HttpRequest& request) {
+  return request.GetHeader("Accept").find("text/html") != std::string_view::npos;
+}
+
 void Serve(net::Router& router, const std::string& route, const WebFile& file) {
-  router.Add("GET", route, [file](net::HttpRequest, net::Respond respond) {
-    net::HttpResponse response = net::HttpResponse::Text(200, std::string(file.bytes));
-    response.SetHeader("Content-Type", std::string(ContentType(file.path)));
-    response.SetHeader("Cache-Control", "no-cache");
-    // The page loads nothing from anywhere else.
-    response.SetHeader(
-        "Content-Security-Policy",
-        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:");
-    response.SetHeader("X-Content-Type-Options", "nosniff");
-    respond(std::move(response));
-  });
+  router.Add(
+      "GET", route,
+      [file, root = route == "/"](const net::HttpRequest& request, const net::Respond& respond) {
+        if (root && !WantsPage(request))
+          return respond(net::HttpResponse::Json(200, R"({"status":"alive"})"));
+        net::HttpResponse response = net::HttpResponse::Text(200, std::string(file.bytes));
+        response.SetHeader("Content-Type", std::string(ContentType(file.path)));
+        response.SetHeader("Cache-Control", "no-cache");
+        // The page loads nothing from anywhere else.
+        response.SetHeader(
+            "Content-Security-Policy",
+            "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:");
+        response.SetHeader("X-Content-Type-Options", "nosniff");
+        respond(std::move(response));
+      });
 }
 
 }  // namespace

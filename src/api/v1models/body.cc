@@ -2,12 +2,12 @@
 // A prediction over /v1/models: rows, columns and examples to tensors, and back.
 #include "api/v1models/body.h"
 
-#include <algorithm>
 #include <initializer_list>
 #include <utility>
 #include <vector>
 
 #include "base/json.h"
+#include "inference/class_scores.h"
 #include "inference/json_tensors.h"
 
 namespace slipway::api::v1models {
@@ -16,11 +16,9 @@ namespace {
 using base::InvalidArgument;
 using base::Json;
 using base::Status;
-using inference::DataType;
 using inference::ModelDescription;
 using inference::NamedTensor;
 using inference::Request;
-using inference::Tensor;
 
 base::Result<Json> ParseObject(std::string_view body) {
   Json json = TRY(inference::ParseJsonBody(body));
@@ -61,27 +59,6 @@ void AppendNamed(std::string& out, const NamedTensor& output, bool first) {
   if (!first) out += ',';
   base::AppendJsonString(out, output.name);
   out += ':';
-}
-
-bool IsFloating(const Tensor& tensor) {
-  return tensor.type() == DataType::kFp32 || tensor.type() == DataType::kFp64 ||
-         tensor.type() == DataType::kFp16 || tensor.type() == DataType::kBf16;
-}
-
-// The name of class `column` of row `row`.
-std::string LabelOf(const NamedTensor& scores, const Tensor* classes,
-                    const inference::ModelConfig& config, int64_t row, int64_t column) {
-  const auto place = static_cast<size_t>(column);
-  if (classes != nullptr)
-    return classes->strings()[static_cast<size_t>(row * scores.tensor.shape()[1] + column)];
-  if (scores.labels && column < scores.labels->element_count()) {
-    return scores.labels->type() == DataType::kString
-               ? scores.labels->strings()[place]
-               : std::to_string(static_cast<int64_t>(scores.labels->NumberAt(column)));
-  }
-  const auto known = config.labels.find(scores.name);
-  if (known != config.labels.end() && place < known->second.size()) return known->second[place];
-  return std::to_string(column);
 }
 
 }  // namespace
@@ -159,27 +136,15 @@ base::Result<std::string> EncodePredict(const std::vector<NamedTensor>& outputs,
 
 base::Result<std::string> EncodeClassify(const std::vector<NamedTensor>& outputs,
                                          const inference::ModelConfig& config) {
-  const auto scores = std::ranges::find_if(outputs, [](const NamedTensor& output) {
-    return IsFloating(output.tensor) && output.tensor.shape().size() == 2;
-  });
-  if (scores == outputs.end()) {
-    return InvalidArgument("signature_name", "the model gives no scores of classes [rows, classes]",
-                           "no_classifier");
-  }
-  const auto named = std::ranges::find_if(outputs, [&](const NamedTensor& output) {
-    return output.tensor.type() == DataType::kString &&
-           output.tensor.shape() == scores->tensor.shape();
-  });
-  const Tensor* classes = named == outputs.end() ? nullptr : &named->tensor;
-  const int64_t width = scores->tensor.shape()[1];
+  const auto scores = TRY(inference::ClassScores::Find(outputs, config));
   std::string out = "{\"result\":[";
-  for (int64_t row = 0; row < scores->tensor.rows(); ++row) {
+  for (int64_t row = 0; row < scores.rows(); ++row) {
     out += row > 0 ? ",[" : "[";
-    for (int64_t column = 0; column < width; ++column) {
+    for (int64_t column = 0; column < scores.classes(); ++column) {
       out += column > 0 ? ",[" : "[";
-      base::AppendJsonString(out, LabelOf(*scores, classes, config, row, column));
+      base::AppendJsonString(out, scores.Label(row, column));
       out += ',';
-      inference::AppendElementJson(out, scores->tensor, row * width + column);
+      inference::AppendElementJson(out, scores.tensor(), scores.IndexOf(row, column));
       out += ']';
     }
     out += ']';
@@ -188,21 +153,11 @@ base::Result<std::string> EncodeClassify(const std::vector<NamedTensor>& outputs
 }
 
 base::Result<std::string> EncodeRegress(const std::vector<NamedTensor>& outputs) {
-  const auto is_value = [](const NamedTensor& output) {
-    const inference::Shape& shape = output.tensor.shape();
-    return IsFloating(output.tensor) && !shape.empty() &&
-           (shape.size() == 1 || (shape.size() == 2 && shape[1] == 1));
-  };
-  const auto value = std::ranges::find_if(outputs, is_value);
-  if (value == outputs.end() || std::ranges::count_if(outputs, is_value) != 1) {
-    return InvalidArgument("signature_name",
-                           "the model has not one output of one number a row: send :predict",
-                           "no_regressor");
-  }
+  const inference::Tensor* value = TRY(inference::FindRegression(outputs));
   std::string out = "{\"result\":[";
-  for (int64_t row = 0; row < value->tensor.rows(); ++row) {
+  for (int64_t row = 0; row < value->rows(); ++row) {
     if (row > 0) out += ',';
-    inference::AppendElementJson(out, value->tensor, row);
+    inference::AppendElementJson(out, *value, row);
   }
   return out + "]}";
 }
