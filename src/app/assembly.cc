@@ -50,6 +50,9 @@ constexpr storage::BlobStore kStores[] = {
 }  // namespace
 
 struct Assembly::RowSettings {
+#if SLIPWAY_WITH_ONNX
+  inference::OnnxSettings onnx;
+#endif
 #if SLIPWAY_WITH_WEBHOOK
   monitoring::WebhookSettings webhook;
 #endif
@@ -65,6 +68,9 @@ Assembly::Assembly() : rows_(std::make_unique<RowSettings>()) {}
 Assembly::~Assembly() = default;
 
 void Assembly::Describe([[maybe_unused]] base::Schema& schema) {
+#if SLIPWAY_WITH_ONNX
+  inference::Describe(schema, rows_->onnx);
+#endif
 #if SLIPWAY_WITH_WEBHOOK
   monitoring::Describe(schema, rows_->webhook);
 #endif
@@ -83,15 +89,17 @@ base::Result<std::vector<std::unique_ptr<inference::Runtime>>> Assembly::Runtime
     [[maybe_unused]] const Settings& settings) const {
   std::vector<std::unique_ptr<inference::Runtime>> runtimes;
 #if SLIPWAY_WITH_ONNX
-  runtimes.push_back(TRY(inference::MakeOnnxRuntime(settings.inference.onnx)));
+  runtimes.push_back(TRY(inference::MakeOnnxRuntime(rows_->onnx)));
 #endif
   return runtimes;
 }
 
 base::Result<std::unique_ptr<inference::Runtime>> ProbeRuntime(
-    const std::string& name, [[maybe_unused]] const std::string& library) {
+    const std::string& name, [[maybe_unused]] const std::string& library,
+    [[maybe_unused]] const std::map<std::string, std::string>& settings) {
 #if SLIPWAY_WITH_ONNX
-  if (name == "onnx") return inference::MakeOnnxRuntime({.library = library});
+  if (name == "onnx")
+    return inference::MakeOnnxRuntime(inference::OnnxSettingsOfProbe(library, settings));
 #endif
   return base::InvalidArgument("runtime", "no runtime '" + name + "'", "unknown_runtime");
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -67,7 +68,8 @@ class Assembly {
 
 // One runtime by its row's name, for the probe process (inference/probe.h): nothing else of the
 // house is built there.
-base::Result<std::unique_ptr<inference::Runtime>> ProbeRuntime(const std::string& name,
-                                                               const std::string& library);
+base::Result<std::unique_ptr<inference::Runtime>> ProbeRuntime(
+    const std::string& name, const std::string& library,
+    const std::map<std::string, std::string>& settings);
 
 }  // namespace slipway::app

@@ -38,10 +38,6 @@ using LoadResult = base::Result<std::shared_ptr<LoadedModel>>;
 
 void Describe(base::Schema& schema, PoolSettings& settings) {
   constexpr int64_t kMostRows = 1'000'000'000;
-  schema.Add("onnx.library", &settings.onnx.library,
-             "Path of libonnxruntime.so; empty: beside the binary, then where the build found it.");
-  schema.Add("onnx.intra_op_threads", &settings.onnx.intra_op_threads,
-             "Threads of ONNX Runtime inside one run.", 1, 1024);
   schema.Add("inference.threads", &settings.threads, "Threads that run batches; 0: one a core.", 0,
              1024);
   schema.Add("inference.max_batch_rows", &settings.max_batch_rows,

@@ -19,7 +19,6 @@
 namespace slipway::inference {
 
 struct PoolSettings {
-  OnnxSettings onnx;
   int64_t threads = 0;           // inference threads; 0: one a core
   int64_t max_batch_rows = 128;  // a batch never exceeds it; a larger request is split
   int64_t max_queue_rows =

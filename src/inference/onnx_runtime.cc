@@ -3,17 +3,26 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <numeric>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/config.h"
+#include "base/log.h"
 #include "base/status.h"
-#include "inference/onnx/external_data.h"
-#include "inference/onnx/input_lanes.h"
+#include "inference/onnx/describe_model.h"
+#include "inference/onnx/model_files.h"
 #include "inference/onnx/ort_abi.h"
 #include "inference/onnx/ort_library.h"
 #include "inference/onnx/ort_values.h"
+#include "inference/onnx/row_lanes.h"
+#include "inference/onnx/session_options.h"
+#include "inference/onnx/session_plan.h"
 #include "inference/request_check.h"
 #include "inference/runtime.h"
 #include "inference/tensor.h"
@@ -22,93 +31,16 @@
 namespace slipway::inference {
 namespace {
 
-using onnx::InputLanes;
 using onnx::OrtLibrary;
 using onnx::OrtValue;
 using onnx::OrtValueHandle;
+using onnx::RowLanes;
 
-constexpr const char* kBadModel = "bad_model";
-
-base::Status TakeLoad(const OrtLibrary& library, onnx::OrtStatus* status) {
-  return library.Take(status, kBadModel, base::Code::kInvalidArgument);
-}
-
-// One that came from a Get... call and must be given back.
-class TypeInfo {
- public:
-  TypeInfo(const OrtLibrary& library, onnx::OrtTypeInfo* info) : library_(library), info_(info) {}
-  ~TypeInfo() { library_.api().ReleaseTypeInfo(info_); }
-  TypeInfo(const TypeInfo&) = delete;
-  TypeInfo& operator=(const TypeInfo&) = delete;
-  [[nodiscard]] const onnx::OrtTypeInfo* get() const { return info_; }
-
- private:
-  const OrtLibrary& library_;
-  onnx::OrtTypeInfo* info_;
-};
-
-base::Result<int> KindOf(const OrtLibrary& library, const onnx::OrtTypeInfo* info) {
-  int kind = 0;
-  TRY(TakeLoad(library, library.api().GetOnnxTypeFromTypeInfo(info, &kind)));
-  return kind;
-}
-
-base::Result<TensorSpec> DescribeTensor(const OrtLibrary& library, const onnx::OrtTypeInfo* info) {
-  const onnx::OrtFunctions& api = library.api();
-  const onnx::OrtTensorTypeAndShapeInfo* tensor = nullptr;
-  TRY(TakeLoad(library, api.CastTypeInfoToTensorInfo(info, &tensor)));
-  int element_type = 0;
-  TRY(TakeLoad(library, api.GetTensorElementType(tensor, &element_type)));
-  TensorSpec spec;
-  spec.type = TRY(onnx::FromOrtType(element_type));
-  spec.any_rank = !api.TensorTypeAndShape_HasShape(tensor);
-  size_t rank = 0;
-  TRY(TakeLoad(library, api.GetDimensionsCount(tensor, &rank)));
-  spec.shape.resize(spec.any_rank ? 0 : rank);
-  TRY(TakeLoad(library, api.GetDimensions(tensor, spec.shape.data(), spec.shape.size())));
-  for (int64_t& dimension : spec.shape) dimension = std::max<int64_t>(dimension, -1);
-  return spec;
-}
-
-// A map's values as one free dimension: how many there are, only a run can tell.
-base::Result<TensorSpec> DescribeMap(const OrtLibrary& library, const onnx::OrtTypeInfo* info) {
-  const onnx::OrtMapTypeInfo* map = nullptr;
-  TRY(TakeLoad(library, library.api().CastTypeInfoToMapTypeInfo(info, &map)));
-  onnx::OrtTypeInfo* raw = nullptr;
-  TRY(TakeLoad(library, library.api().GetMapValueType(map, &raw)));
-  const TypeInfo value(library, raw);
-  TensorSpec spec = TRY(DescribeTensor(library, value.get()));
-  spec.any_rank = false;
-  spec.shape = {-1};
-  return spec;
-}
-
-base::Result<TensorSpec> DescribeSequence(const OrtLibrary& library,
-                                          const onnx::OrtTypeInfo* info) {
-  const onnx::OrtSequenceTypeInfo* sequence = nullptr;
-  TRY(TakeLoad(library, library.api().CastTypeInfoToSequenceTypeInfo(info, &sequence)));
-  onnx::OrtTypeInfo* raw = nullptr;
-  TRY(TakeLoad(library, library.api().GetSequenceElementType(sequence, &raw)));
-  const TypeInfo item(library, raw);
-  const int kind = TRY(KindOf(library, item.get()));
-  if (kind != onnx::kOrtTypeTensor && kind != onnx::kOrtTypeMap) {
-    return base::InvalidArgument("model", "a sequence of neither tensors nor maps is not supported",
-                                 kBadModel);
-  }
-  TensorSpec spec = kind == onnx::kOrtTypeMap ? TRY(DescribeMap(library, item.get()))
-                                              : TRY(DescribeTensor(library, item.get()));
-  if (!spec.any_rank) spec.shape.insert(spec.shape.begin(), -1);
-  return spec;
-}
-
-base::Result<TensorSpec> DescribeOutput(const OrtLibrary& library, const onnx::OrtTypeInfo* info,
-                                        int kind) {
-  if (kind == onnx::kOrtTypeTensor) return DescribeTensor(library, info);
-  if (kind == onnx::kOrtTypeSequence) return DescribeSequence(library, info);
-  if (kind == onnx::kOrtTypeMap) return DescribeMap(library, info);
-  return base::InvalidArgument(
-      "model", "an output that is optional, sparse or opaque is not supported", kBadModel);
-}
+// A session without weights, and how often it holds the weights: as read, laid out for its kernels,
+// and once more while it is being made.
+constexpr int64_t kSessionBytes = 1 << 20;
+constexpr int64_t kCopiesOfWeights = 3;
+constexpr const char* kCustomOpLibraries = "custom_op_libraries";
 
 // The loaded model; outputs that live in its memory keep it alive.
 struct Loaded {
@@ -122,125 +54,94 @@ struct Loaded {
 class OnnxSession final : public Session {
  public:
   static base::Result<std::unique_ptr<Session>> Open(
-      const std::shared_ptr<const OrtLibrary>& library, const std::string& path,
+      const std::shared_ptr<const OrtLibrary>& library, const ModelSource& source,
       const OnnxSettings& settings);
+  ~OnnxSession() override = default;
   [[nodiscard]] const ModelDescription& description() const override { return description_; }
   base::Result<Response> Run(const Request& request) override;
+  [[nodiscard]] int64_t memory_bytes() const override { return memory_bytes_; }
 
  private:
   OnnxSession() = default;
   base::Status Describe();
-  base::Result<std::string> NameOf(bool input, size_t index) const;
+  // No value: the outputs are not of the form that was bound; to be run again without.
+  std::optional<Response> RunBound(const onnx::RowLanes::Lane& lane) const;
   base::Result<NamedTensor> TakeOutput(OrtValueHandle value, size_t output) const;
 
   std::shared_ptr<Loaded> loaded_;
   ModelDescription description_;
-  std::unique_ptr<InputLanes> lanes_;
+  const onnx::OrtRunOptions* run_options_ = nullptr;
+  std::unique_ptr<RowLanes> lanes_;                      // goes before the session
   std::vector<const char*> input_names_, output_names_;  // into description_
   std::vector<bool> output_is_tensor_;
   std::vector<size_t> every_output_;
+  int64_t memory_bytes_ = 0;
 };
 
-class SessionOptions {
- public:
-  explicit SessionOptions(const OrtLibrary& library) : library_(library) {}
-  ~SessionOptions() {
-    if (options_ != nullptr) library_.api().ReleaseSessionOptions(options_);
-  }
-  SessionOptions(const SessionOptions&) = delete;
-  SessionOptions& operator=(const SessionOptions&) = delete;
-  [[nodiscard]] const onnx::OrtSessionOptions* get() const { return options_; }
+base::Result<std::shared_ptr<Loaded>> Create(const std::shared_ptr<const OrtLibrary>& library,
+                                             const onnx::ModelFiles& files,
+                                             const onnx::SessionPlan& plan,
+                                             const OnnxSettings& settings) {
+  onnx::SessionOptions options(*library);
+  TRY(options.Fill(plan, settings));
+  TRY(options.AddExternalData(files));
+  auto loaded = std::make_shared<Loaded>();
+  loaded->library = library;
+  const auto model = files.model.bytes();
+  TRY(library->Take(
+      library->api().CreateSessionFromArray(library->env(), model.data(), model.size(),
+                                            options.get(), &loaded->session),
+      "bad_model", base::Code::kInvalidArgument));
+  return loaded;
+}
 
-  base::Status Fill(const OnnxSettings& settings) {
-    const onnx::OrtFunctions& api = library_.api();
-    TRY(TakeLoad(library_, api.CreateSessionOptions(&options_)));
-    TRY(TakeLoad(library_, api.SetSessionGraphOptimizationLevel(options_, onnx::kOrtOptimizeAll)));
-    TRY(TakeLoad(library_,
-                 api.SetIntraOpNumThreads(options_, static_cast<int>(settings.intra_op_threads))));
-    TRY(TakeLoad(library_, api.SetInterOpNumThreads(options_, 1)));
-    constexpr std::pair<const char*, const char*> kEntries[] = {
-        {"session.intra_op.allow_spinning", "0"},  // the cores belong to the other requests
-        {"session.inter_op.allow_spinning", "0"},
-        {"session.load_model_format",
-         "ONNX"},  // not ORT's own format, whatever the file's name says
-    };
-    for (const auto& [key, value] : kEntries)
-      TRY(TakeLoad(library_, api.AddSessionConfigEntry(options_, key, value)));
-    return base::Status::Ok();
+// On the device of the plan, else where the settings allow instead: `plan` and `note` say it then.
+base::Result<std::shared_ptr<Loaded>> CreateSomewhere(
+    const std::shared_ptr<const OrtLibrary>& library, const ModelSource& source,
+    const onnx::ModelFiles& files, const OnnxSettings& settings, onnx::SessionPlan& plan,
+    std::string& note) {
+  auto wanted = Create(library, files, plan, settings);
+  if (wanted.ok() || plan.device.kind == onnx::Device::Kind::kCpu) return wanted;
+  const std::string why = plan.device.Name() + ": " + wanted.status().message();
+  if (settings.device_fallback == "refuse") {
+    return base::FailedPrecondition(
+        "device_missing", "the model cannot run on " + why + " (onnx.device_fallback is refuse)");
   }
-
- private:
-  const OrtLibrary& library_;
-  onnx::OrtSessionOptions* options_ = nullptr;
-};
+  plan.device = {};
+  auto instead = TRY(Create(library, files, plan, settings));
+  base::Log(base::LogLevel::kWarning, "inference", "the model runs on the CPU instead",
+            {{"model", source.key}, {"wanted", why}});
+  note = why;
+  return instead;
+}
 
 base::Result<std::unique_ptr<Session>> OnnxSession::Open(
-    const std::shared_ptr<const OrtLibrary>& library, const std::string& path,
+    const std::shared_ptr<const OrtLibrary>& library, const ModelSource& source,
     const OnnxSettings& settings) {
-  TRY(onnx::CheckExternalData(path));
-  SessionOptions options(*library);
-  TRY(options.Fill(settings));
+  const onnx::ModelFiles files = TRY(onnx::ModelFiles::Open(source.path));
+  onnx::SessionPlan plan = TRY(onnx::ReadPlan(source.config, settings));
+  if (settings.cpu_only) plan.device = {};
   std::unique_ptr<OnnxSession> session(new OnnxSession());
-  session->loaded_ = std::make_shared<Loaded>();
-  session->loaded_->library = library;
-  TRY(TakeLoad(*library, library->api().CreateSession(library->env(), path.c_str(), options.get(),
-                                                      &session->loaded_->session)));
+  std::string note;
+  session->loaded_ = TRY(CreateSomewhere(library, source, files, settings, plan, note));
   TRY(session->Describe());
+  session->description_.device = plan.device.Name();
+  session->description_.device_note = std::move(note);
+  session->run_options_ =
+      plan.shrink_arena ? library->shrinking_run_options() : library->run_options();
+  session->memory_bytes_ = kSessionBytes + kCopiesOfWeights * files.size_bytes();
   return std::unique_ptr<Session>(std::move(session));
 }
 
-base::Result<std::string> OnnxSession::NameOf(bool input, size_t index) const {
-  const OrtLibrary& library = *loaded_->library;
-  const onnx::OrtFunctions& api = library.api();
-  char* raw = nullptr;
-  TRY(TakeLoad(library,
-               input
-                   ? api.SessionGetInputName(loaded_->session, index, library.allocator(), &raw)
-                   : api.SessionGetOutputName(loaded_->session, index, library.allocator(), &raw)));
-  std::string name(raw);
-  TRY(TakeLoad(library, api.AllocatorFree(library.allocator(), raw)));
-  return name;
-}
-
 base::Status OnnxSession::Describe() {
-  const OrtLibrary& library = *loaded_->library;
-  const onnx::OrtFunctions& api = library.api();
-  size_t inputs = 0, outputs = 0;
-  TRY(TakeLoad(library, api.SessionGetInputCount(loaded_->session, &inputs)));
-  TRY(TakeLoad(library, api.SessionGetOutputCount(loaded_->session, &outputs)));
-  for (size_t i = 0; i < inputs; ++i) {
-    onnx::OrtTypeInfo* raw = nullptr;
-    TRY(TakeLoad(library, api.SessionGetInputTypeInfo(loaded_->session, i, &raw)));
-    const TypeInfo info(library, raw);
-    const std::string name = TRY(NameOf(true, i));
-    if (TRY(KindOf(library, info.get())) != onnx::kOrtTypeTensor) {
-      return base::InvalidArgument("model", "input '" + name + "' is not a tensor: not supported",
-                                   kBadModel);
-    }
-    description_.inputs.push_back(TRY(DescribeTensor(library, info.get())));
-    description_.inputs.back().name = name;
-  }
-  for (size_t i = 0; i < outputs; ++i) {
-    onnx::OrtTypeInfo* raw = nullptr;
-    TRY(TakeLoad(library, api.SessionGetOutputTypeInfo(loaded_->session, i, &raw)));
-    const TypeInfo info(library, raw);
-    const int kind = TRY(KindOf(library, info.get()));
-    description_.outputs.push_back(TRY(DescribeOutput(library, info.get(), kind)));
-    description_.outputs.back().name = TRY(NameOf(false, i));
-    output_is_tensor_.push_back(kind == onnx::kOrtTypeTensor);
-    every_output_.push_back(i);
-  }
-  const auto free_rows = [](const TensorSpec& spec) {
-    return !spec.shape.empty() && spec.shape[0] < 0;
-  };
-  description_.batchable =
-      !description_.inputs.empty() && std::ranges::all_of(description_.inputs, free_rows) &&
-      std::ranges::all_of(description_.outputs,
-                          [&](const TensorSpec& spec) { return spec.any_rank || free_rows(spec); });
-  description_.platform = "onnxruntime_onnx";
-  lanes_ = std::make_unique<InputLanes>(library, description_);
+  onnx::Described described = TRY(onnx::DescribeModel(*loaded_->library, loaded_->session));
+  description_ = std::move(described.model);
+  output_is_tensor_ = std::move(described.output_is_tensor);
+  lanes_ = std::make_unique<RowLanes>(*loaded_->library, loaded_->session, description_);
   for (const TensorSpec& spec : description_.inputs) input_names_.push_back(spec.name.c_str());
   for (const TensorSpec& spec : description_.outputs) output_names_.push_back(spec.name.c_str());
+  every_output_.resize(output_names_.size());
+  std::iota(every_output_.begin(), every_output_.end(), size_t{0});
   return base::Status::Ok();
 }
 
@@ -273,7 +174,7 @@ class Outputs {
 class Inputs {
  public:
   static base::Result<Inputs> Of(const OrtLibrary& library, const ModelDescription& description,
-                                 InputLanes& lanes, const Request& request) {
+                                 RowLanes& lanes, const Request& request) {
     Inputs inputs(TRY(lanes.Take(request)), request);
     if (inputs.lease_) return inputs;
     const size_t count = request.inputs.size();
@@ -286,6 +187,10 @@ class Inputs {
           inputs.values_.back().get();
     }
     return inputs;
+  }
+  // nullptr: not a row whose outputs are bound.
+  [[nodiscard]] const RowLanes::Lane* bound() const {
+    return lease_ && lease_->binding.get() != nullptr ? lease_.operator->() : nullptr;
   }
   [[nodiscard]] const OrtValue* const* data() const {
     return lease_ ? lease_->raw.data() : raw_.data();
@@ -307,20 +212,43 @@ class Inputs {
   }
 
  private:
-  Inputs(InputLanes::Lease lease, const Request& request)
+  Inputs(RowLanes::Lease lease, const Request& request)
       : lease_(std::move(lease)), request_(&request) {}
 
-  InputLanes::Lease lease_;
+  RowLanes::Lease lease_;
   const Request* request_;
   std::vector<Tensor> copies_;  // of those whose bytes are not aligned
   std::vector<OrtValueHandle> values_;
   std::vector<const OrtValue*> raw_;
 };
 
+std::optional<Response> OnnxSession::RunBound(const RowLanes::Lane& lane) const {
+  const OrtLibrary& library = *loaded_->library;
+  const onnx::OrtFunctions& api = library.api();
+  if (onnx::OrtStatus* status =
+          api.RunWithBinding(loaded_->session, run_options_, lane.binding.get())) {
+    api.ReleaseStatus(status);  // of a request that is at fault, the other way will say so
+    return std::nullopt;
+  }
+  Response response;
+  response.outputs.reserve(lane.outputs.size());
+  for (size_t i = 0; i < lane.outputs.size(); ++i) {
+    const Tensor& from = lane.outputs[i];
+    Tensor copy(from.type(), from.shape());
+    std::ranges::copy(from.bytes(), copy.mutable_bytes().begin());
+    response.outputs.push_back({description_.outputs[i].name, std::move(copy), nullptr});
+  }
+  return response;
+}
+
 base::Result<Response> OnnxSession::Run(const Request& request) {
   TRY(CheckRequest(description_, request));
   const OrtLibrary& library = *loaded_->library;
   const Inputs inputs = TRY(Inputs::Of(library, description_, *lanes_, request));
+  const RowLanes::Lane* bound = request.outputs.empty() ? inputs.bound() : nullptr;
+  if (bound != nullptr) {
+    if (std::optional<Response> response = RunBound(*bound)) return std::move(*response);
+  }
   std::vector<size_t> chosen;
   std::vector<const char*> chosen_names;
   for (const std::string& name : request.outputs) {
@@ -331,13 +259,14 @@ base::Result<Response> OnnxSession::Run(const Request& request) {
   const std::vector<const char*>& names = chosen.empty() ? output_names_ : chosen_names;
   Outputs outputs(library, wanted.size());
   onnx::OrtStatus* status =
-      library.api().Run(loaded_->session, library.run_options(), input_names_.data(), inputs.data(),
+      library.api().Run(loaded_->session, run_options_, input_names_.data(), inputs.data(),
                         input_names_.size(), names.data(), names.size(), outputs.data());
   if (status != nullptr) {
     const bool argument = library.api().GetErrorCode(status) == onnx::kOrtErrorInvalidArgument;
     return library.Take(status, "run_failed",
                         argument ? base::Code::kInvalidArgument : base::Code::kInternal);
   }
+  if (bound != nullptr) lanes_->StopBinding();
   Response response;
   response.outputs.reserve(wanted.size());
   for (size_t i = 0; i < wanted.size(); ++i) {
@@ -364,9 +293,14 @@ class OnnxRuntime final : public Runtime {
       : library_(std::move(library)), settings_(std::move(settings)) {}
   [[nodiscard]] std::string_view name() const override { return "onnx"; }
   [[nodiscard]] std::string Version() const override { return library_->version(); }
-  [[nodiscard]] std::string library() const override { return library_->path(); }
   base::Result<std::unique_ptr<Session>> Load(const ModelSource& source) override {
-    return OnnxSession::Open(library_, source.path, settings_);
+    return OnnxSession::Open(library_, source, settings_);
+  }
+  [[nodiscard]] std::string library() const override { return library_->path(); }
+  [[nodiscard]] std::map<std::string, std::string> probe_settings() const override {
+    std::string libraries;
+    for (const std::string& one : settings_.custom_op_libraries) libraries += one + '\n';
+    return {{kCustomOpLibraries, libraries}};
   }
 
  private:
@@ -376,8 +310,46 @@ class OnnxRuntime final : public Runtime {
 
 }  // namespace
 
+void Describe(base::Schema& schema, OnnxSettings& settings) {
+  constexpr int64_t kMostLimitMb = 1 << 24;
+  schema.Add("onnx.library", &settings.library,
+             "Path of libonnxruntime.so; empty: beside the binary, then where the build found it. "
+             "A build for GPUs brings the devices cuda:N and tensorrt:N.");
+  schema.Add("onnx.intra_op_threads", &settings.intra_op_threads,
+             "Threads of ONNX Runtime inside one run; all models share them.", 1, 1024);
+  schema.Add("onnx.device", &settings.device,
+             "Where models run that name no device themselves: cpu, cuda:N or tensorrt:N.");
+  schema.AddChoice("onnx.device_fallback", &settings.device_fallback,
+                   "When a model's device is missing: cpu runs it there and says so; refuse does "
+                   "not load it.",
+                   {"cpu", "refuse"});
+  schema.Add("onnx.gpu_memory_limit_mb", &settings.gpu_memory_limit_mb,
+             "MiB of ONNX Runtime's arena on each GPU, and of TensorRT's workspace; 0: no limit.",
+             0, kMostLimitMb);
+  schema.AddChoice("onnx.arena_extend", &settings.arena_extend,
+                   "How the arena on a GPU grows: by what is asked for, or doubling.",
+                   {"as_requested", "doubling"});
+  schema.Add("onnx.custom_op_libraries", &settings.custom_op_libraries,
+             "Libraries of custom operators that models may name in parameters.custom_ops, each "
+             "name=/path/of/library.so. Their code runs in this process.");
+}
+
+OnnxSettings OnnxSettingsOfProbe(std::string library,
+                                 const std::map<std::string, std::string>& settings) {
+  OnnxSettings made;
+  made.library = std::move(library);
+  made.cpu_only = true;  // a GPU's driver does not live with the probe's memory limit
+  const auto found = settings.find(kCustomOpLibraries);
+  for (size_t at = 0; found != settings.end() && at < found->second.size();) {
+    const size_t end = std::min(found->second.find('\n', at), found->second.size());
+    made.custom_op_libraries.push_back(found->second.substr(at, end - at));
+    at = end + 1;
+  }
+  return made;
+}
+
 base::Result<std::unique_ptr<Runtime>> MakeOnnxRuntime(const OnnxSettings& settings) {
-  auto library = TRY(OrtLibrary::Open(settings.library));
+  auto library = TRY(OrtLibrary::Open(settings.library, settings.intra_op_threads));
   return std::unique_ptr<Runtime>(std::make_unique<OnnxRuntime>(std::move(library), settings));
 }
 

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -61,8 +62,24 @@ void LimitSelf(uint64_t memory_mb) {
 #endif
 }
 
-base::Status ProbeWith(const ModelSource& source, const std::string& library, MakeRuntime make) {
-  const auto runtime = TRY(make(source.runtime, library));
+using Pairs = std::map<std::string, std::string>;
+
+// The arguments after the fixed ones; a parameter always has a '=', so none looks like --setting.
+bool ReadPairs(int argc, char** argv, int first, Pairs& settings, Pairs& parameters) {
+  for (int i = first; i < argc; ++i) {
+    const bool setting = std::string_view(argv[i]) == "--setting";
+    if (setting && ++i == argc) return false;
+    const std::string_view pair(argv[i]);
+    const size_t equals = pair.find('=');
+    if (equals == std::string_view::npos) return false;
+    (setting ? settings : parameters).emplace(pair.substr(0, equals), pair.substr(equals + 1));
+  }
+  return true;
+}
+
+base::Status ProbeWith(const ModelSource& source, const std::string& library, const Pairs& settings,
+                       MakeRuntime make) {
+  const auto runtime = TRY(make(source.runtime, library, settings));
   return ProbeModel(*runtime, source);
 }
 
@@ -108,6 +125,10 @@ base::Status RunProbe(const PoolSettings& settings, const std::string& self_path
   spec.argv = {self_path,        "__probe",     source.runtime,
                source.path,      source.folder, std::to_string(settings.probe_memory_mb),
                runtime.library()};
+  for (const auto& [name, value] : runtime.probe_settings()) {
+    spec.argv.emplace_back("--setting");
+    spec.argv.push_back(name + "=" + value);
+  }
   for (const auto& [name, value] : source.config.parameters)
     spec.argv.push_back(name + "=" + value);
   spec.output_path = "/proc/self/fd/" + std::to_string(output.fd());
@@ -145,14 +166,10 @@ int ProbeMain(int argc, char** argv, MakeRuntime make) {
   source.runtime = argv[2];
   source.path = argv[3];
   source.folder = argv[4];
-  for (int i = kFixed; i < argc; ++i) {
-    const std::string_view pair(argv[i]);
-    const size_t equals = pair.find('=');
-    if (equals == std::string_view::npos) return kExitUsage;
-    source.config.parameters.emplace(pair.substr(0, equals), pair.substr(equals + 1));
-  }
+  Pairs settings;
+  if (!ReadPairs(argc, argv, kFixed, settings, source.config.parameters)) return kExitUsage;
   LimitSelf(memory_mb);
-  const base::Status status = ProbeWith(source, argv[6], make);
+  const base::Status status = ProbeWith(source, argv[6], settings, make);
   if (status.ok()) return kExitFine;
   std::string message = status.message();
   std::ranges::replace(message, '\n', ' ');

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The probe process: this binary, called by itself as `slipway __probe RUNTIME PATH FOLDER
-// MEMORY_MB LIBRARY [PARAMETER=VALUE...]`, opens a model and runs it once on zeros under memory
-// limits. What a hostile or broken model does there is a refusal and not an outage.
+// MEMORY_MB LIBRARY [--setting NAME=VALUE]... [PARAMETER=VALUE]...`, opens a model and runs it once
+// on zeros under memory limits. What a hostile or broken model does there is a refusal and not an
+// outage.
 #pragma once
 
+#include <map>
+#include <memory>
 #include <string>
 
 #include "base/status.h"
@@ -14,9 +17,11 @@ namespace slipway::inference {
 
 // The binary's main() calls it when argv[1] is "__probe". Returns the exit status: 0 (the model may
 // be opened), 3 (refused, with a line on standard output that ExecProbe reads), 2 (called wrongly).
-// `make`: a runtime by its row's name, over the library that is given (empty: its own choice).
-using MakeRuntime = base::Result<std::unique_ptr<Runtime>> (*)(const std::string& name,
-                                                               const std::string& library);
+// `make`: a runtime by its row's name, over the library that is given (empty: its own choice), with
+// the settings that Runtime::probe_settings gave.
+using MakeRuntime =
+    base::Result<std::unique_ptr<Runtime>> (*)(const std::string& name, const std::string& library,
+                                               const std::map<std::string, std::string>& settings);
 int ProbeMain(int argc, char** argv, MakeRuntime make);
 
 // What the probe process does, without the limits: kInvalidArgument as Runtime::Load, or reason

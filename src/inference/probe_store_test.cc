@@ -19,10 +19,11 @@
 namespace slipway::inference {
 namespace {
 
-base::Result<std::unique_ptr<Runtime>> MakeOnnx(const std::string& name,
-                                                const std::string& library) {
+base::Result<std::unique_ptr<Runtime>> MakeOnnx(
+    const std::string& name, const std::string& library,
+    const std::map<std::string, std::string>& settings) {
   if (name != "onnx") return base::InvalidArgument("runtime", "no runtime '" + name + "'");
-  return MakeOnnxRuntime({.library = library});
+  return MakeOnnxRuntime(OnnxSettingsOfProbe(library, settings));
 }
 
 [[noreturn]] void RunProbeMain(const std::string& path, const std::string& memory_mb) {

@@ -139,6 +139,16 @@ base::Status CheckRequest(const ModelDescription& description, const Request& re
   return base::Status::Ok();
 }
 
+bool RowsAreFree(const ModelDescription& description) {
+  const auto free_rows = [](const TensorSpec& spec) {
+    return !spec.shape.empty() && spec.shape[0] < 0;
+  };
+  return !description.inputs.empty() && std::ranges::all_of(description.inputs, free_rows) &&
+         std::ranges::all_of(description.outputs, [&](const TensorSpec& spec) {
+           return spec.any_rank || free_rows(spec);
+         });
+}
+
 Request ZeroRequest(const ModelDescription& description, int64_t rows) {
   Request request;
   for (const TensorSpec& spec : description.inputs) {

@@ -19,6 +19,10 @@ std::string FormatShape(const Shape& shape);
 // expected. No conversion is done: FP64 is not taken for FP32.
 base::Status CheckRequest(const ModelDescription& description, const Request& request);
 
+// Every input's first dimension is free, and every output's that tells its shape: rows may be
+// stacked into one run (ModelDescription::batchable).
+bool RowsAreFree(const ModelDescription& description);
+
 // A request of `rows` rows of zeros (empty strings), free inner dimensions 1: for a first run of a
 // model that came without recorded inputs. Some models refuse it; that says nothing about them.
 Request ZeroRequest(const ModelDescription& description, int64_t rows);

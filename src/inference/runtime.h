@@ -3,12 +3,15 @@
 // Session: one loaded model.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/config.h"
 #include "base/status.h"
 #include "inference/model_config.h"
 #include "inference/tensor.h"
@@ -20,7 +23,9 @@ struct ModelDescription {
   std::vector<TensorSpec> outputs;
   // True when every input's first dimension is free: rows may be stacked into one run.
   bool batchable = false;
-  std::string platform;  // "onnxruntime_onnx", as OIP's model metadata shows it
+  std::string platform;        // "onnxruntime_onnx", as OIP's model metadata shows it
+  std::string device = "cpu";  // where it runs: "cpu", "cuda:0", "tensorrt:1"
+  std::string device_note;     // why not where its parameters want it; empty: it is there
 };
 
 // Thread-safe: Run may be called from several threads.
@@ -67,15 +72,29 @@ class Runtime {
   virtual base::Result<std::unique_ptr<Session>> Load(const ModelSource& source) = 0;
   // The shared library that it opened; empty: none. A probe process opens the same.
   [[nodiscard]] virtual std::string library() const { return {}; }
+  // What else a probe process needs to open models as this one does: name -> value.
+  [[nodiscard]] virtual std::map<std::string, std::string> probe_settings() const { return {}; }
   // Whether a model is first opened in a probe process. Not needed by a runtime whose models live
   // in processes of their own.
   [[nodiscard]] virtual bool probed() const { return true; }
 };
 
 struct OnnxSettings {
-  std::string library;  // libonnxruntime.so.*; empty: beside the binary, then the build's default
-  int64_t intra_op_threads = 1;
+  std::string library =
+      {};  // libonnxruntime.so.*; empty: beside the binary, then the build's default
+  int64_t intra_op_threads = 1;               // of one run; one pool of them for all models
+  std::string device = "cpu";                 // of models that name none
+  std::string device_fallback = "cpu";        // when a device is missing: "cpu", "refuse"
+  int64_t gpu_memory_limit_mb = 0;            // of the arena on each GPU; 0: none
+  std::string arena_extend = "as_requested";  // or "doubling"
+  std::vector<std::string> custom_op_libraries =
+      {};                 // those that models may name: "name=/path/x.so"
+  bool cpu_only = false;  // whatever a model asks for: in a probe process
 };
+void Describe(base::Schema& schema, OnnxSettings& settings);
+// As Runtime::probe_settings gives them.
+OnnxSettings OnnxSettingsOfProbe(std::string library,
+                                 const std::map<std::string, std::string>& settings);
 // kFailedPrecondition (reason "runtime_missing" / "runtime_too_old") with where it looked and what
 // it needs.
 base::Result<std::unique_ptr<Runtime>> MakeOnnxRuntime(const OnnxSettings& settings);

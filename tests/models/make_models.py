@@ -76,6 +76,29 @@ def external(location):
     return made
 
 
+def custom_op():
+    """y = 2 x by an operator that only tests/models/custom_op.cc knows."""
+    graph = helper.make_graph(
+        [helper.make_node("Doubled", ["x"], ["y"], domain="slipway.test")],
+        "g",
+        [info("x", TensorProto.FLOAT, ["n", 3])],
+        [info("y", TensorProto.FLOAT, ["n", 3])],
+    )
+    opsets = [*OPSET, helper.make_opsetid("slipway.test", 1)]
+    made = helper.make_model(graph, opset_imports=opsets, producer_name="tests")
+    made.ir_version = 9
+    return made
+
+
+def non_zero():
+    """The indices that are not zero: the first dimension of the answer is not the rows of the request."""
+    return model(
+        [helper.make_node("NonZero", ["x"], ["at"]), helper.make_node("Transpose", ["at"], ["y"], perm=[1, 0])],
+        [info("x", TensorProto.FLOAT, ["n", 3])],
+        [info("y", TensorProto.INT64, ["found", 2])],
+    )
+
+
 def sequence():
     """A sequence of x and 2x."""
     output = helper.make_tensor_sequence_value_info("both", TensorProto.FLOAT, ["n", 3])
@@ -166,6 +189,8 @@ def main():
         "sequence": sequence(),
         "centred": centred(),
         "lookup": lookup(),
+        "custom_op": custom_op(),
+        "non_zero": non_zero(),
         "endless": endless(),
         "swelling": swelling(),
         "classifier_int": classifier([3, 5, 8]),

@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loading a version: before ONNX Runtime sees a model file, its references to other files are
-// followed and checked.
+// found.
 #include "inference/onnx/external_data.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,14 +12,12 @@
 #include <utility>
 #include <vector>
 
-#include "base/files.h"
 #include "base/status.h"
 
 namespace slipway::inference::onnx {
 namespace {
 
-constexpr int kMostDepth = 64;             // of nested messages: a subgraph costs three
-constexpr int64_t kMostBytes = 1LL << 31;  // what protobuf can hold
+constexpr int kMostDepth = 64;  // of nested messages: a subgraph costs three
 constexpr size_t kMostLocations = 1'000'000;
 
 enum class Message {
@@ -158,36 +150,6 @@ class Walk {
   std::vector<std::string> locations_;
 };
 
-// A file mapped for reading.
-class Mapping {
- public:
-  Mapping(void* data, size_t size) : data_(data), size_(size) {}
-  ~Mapping() { munmap(data_, size_); }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-  [[nodiscard]] std::span<const std::byte> bytes() const {
-    return {static_cast<const std::byte*>(data_), size_};
-  }
-
- private:
-  void* data_;
-  size_t size_;
-};
-
-base::Result<std::vector<std::string>> LocationsOfFile(const base::FileHandle& file) {
-  struct stat status{};
-  if (fstat(file.fd(), &status) != 0 || !S_ISREG(status.st_mode))
-    return NotOnnx("it is not a file");
-  if (status.st_size == 0) return NotOnnx("the file is empty");
-  if (status.st_size > kMostBytes)
-    return NotOnnx("larger than 2 GiB (weights go into external data)");
-  const auto size = static_cast<size_t>(status.st_size);
-  void* data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd(), 0);
-  if (data == MAP_FAILED) return base::FromErrno(errno, "map the model file");
-  const Mapping mapping(data, size);
-  return ExternalDataLocations(mapping.bytes());
-}
-
 }  // namespace
 
 base::Result<std::vector<std::string>> ExternalDataLocations(std::span<const std::byte> model) {
@@ -197,28 +159,6 @@ base::Result<std::vector<std::string>> ExternalDataLocations(std::span<const std
     return NotOnnx("the file is damaged or of another format");
   if (!walk.saw_graph()) return NotOnnx("it has no graph");
   return std::move(walk.locations());
-}
-
-base::Status CheckExternalData(const std::string& model_path) {
-  const std::filesystem::path path(model_path);
-  const std::string folder_path = path.has_parent_path() ? path.parent_path().string() : ".";
-  auto folder = base::Directory::Open(folder_path, false);
-  if (!folder.ok()) return NotOnnx(folder.status().message());
-  auto file = folder->OpenFile(path.filename().string(), O_RDONLY);
-  if (!file.ok()) return NotOnnx(file.status().message());
-  for (const std::string& location : TRY(LocationsOfFile(*file))) {
-    // ONNX Runtime takes a location that begins so for an address in memory.
-    const bool marker = location.starts_with("*/");
-    auto weights = folder->OpenFile(location, O_RDONLY);
-    if (!marker && weights.ok()) continue;
-    if (!marker && weights.status().code() == base::Code::kNotFound) {
-      return NotOnnx("its external data '" + location + "' is missing");
-    }
-    return base::InvalidArgument(
-        "model", "external data '" + location + "' is not a file below the model's folder",
-        "external_data_escapes");
-  }
-  return base::Status::Ok();
 }
 
 }  // namespace slipway::inference::onnx

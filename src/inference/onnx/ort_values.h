@@ -38,6 +38,29 @@ class OrtValueHandle {
   OrtValue* value_;
 };
 
+// Owns a binding, or nothing.
+class BindingHandle {
+ public:
+  BindingHandle() = default;
+  BindingHandle(const OrtLibrary& library, OrtIoBinding* binding)
+      : library_(&library), binding_(binding) {}
+  ~BindingHandle() {
+    if (binding_ != nullptr) library_->api().ReleaseIoBinding(binding_);
+  }
+  BindingHandle(BindingHandle&& other) noexcept
+      : library_(other.library_), binding_(std::exchange(other.binding_, nullptr)) {}
+  BindingHandle& operator=(BindingHandle&& other) noexcept {
+    std::swap(library_, other.library_);
+    std::swap(binding_, other.binding_);
+    return *this;
+  }
+  [[nodiscard]] OrtIoBinding* get() const { return binding_; }
+
+ private:
+  const OrtLibrary* library_ = nullptr;
+  OrtIoBinding* binding_ = nullptr;
+};
+
 // Writes a string tensor's elements over those of a value of the same shape.
 base::Status FillStrings(const OrtLibrary& library, const Tensor& tensor, OrtValue* value);
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A prediction of one row, at the edge of ONNX Runtime: its bytes are copied into values that are
 // ready.
-#include "inference/onnx/input_lanes.h"
+#include "inference/onnx/row_lanes.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -32,27 +34,36 @@ size_t HomeOfThread() {
   return kHome;
 }
 
-}  // namespace
-
-InputLanes::InputLanes(const OrtLibrary& library, const ModelDescription& description)
-    : library_(library), description_(description) {
-  for (const TensorSpec& spec : description.inputs) {
+// Of one row of each; empty when one of them has no such shape, or is large.
+std::vector<Shape> RowShapes(const std::vector<TensorSpec>& specs) {
+  std::vector<Shape> shapes;
+  for (const TensorSpec& spec : specs) {
     Shape shape = spec.shape;
     if (!shape.empty() && shape[0] < 0) shape[0] = 1;
     const auto count = ElementCount(shape);
-    if (spec.any_rank || !count.ok() || *count == 0 || *count > kMostElements) {
-      shapes_.clear();
-      return;
-    }
-    shapes_.push_back(std::move(shape));
+    if (spec.any_rank || !count.ok() || *count == 0 || *count > kMostElements) return {};
+    shapes.push_back(std::move(shape));
   }
+  return shapes;
 }
 
-InputLanes::~InputLanes() {
+}  // namespace
+
+RowLanes::RowLanes(const OrtLibrary& library, OrtSession* session,
+                   const ModelDescription& description)
+    : library_(library), session_(session), description_(description) {
+  shapes_ = RowShapes(description.inputs);
+  if (shapes_.empty()) return;
+  const auto strings = [](const TensorSpec& spec) { return spec.type == DataType::kString; };
+  if (std::ranges::none_of(description.outputs, strings))
+    output_shapes_ = RowShapes(description.outputs);
+}
+
+RowLanes::~RowLanes() {
   for (std::atomic<Lane*>& place : idle_) delete place.load(std::memory_order_relaxed);
 }
 
-bool InputLanes::Fits(const Request& request) const {
+bool RowLanes::Fits(const Request& request) const {
   if (shapes_.empty() || request.inputs.size() != shapes_.size()) return false;
   for (size_t i = 0; i < shapes_.size(); ++i) {
     const NamedTensor& input = request.inputs[i];
@@ -62,7 +73,7 @@ bool InputLanes::Fits(const Request& request) const {
   return true;
 }
 
-base::Result<InputLanes::Lease> InputLanes::Take(const Request& request) {
+base::Result<RowLanes::Lease> RowLanes::Take(const Request& request) {
   if (!Fits(request)) return Lease(*this, nullptr);
   std::unique_ptr<Lane> lane;
   const size_t home = HomeOfThread();
@@ -82,7 +93,7 @@ base::Result<InputLanes::Lease> InputLanes::Take(const Request& request) {
   return Lease(*this, std::move(lane));
 }
 
-base::Result<std::unique_ptr<InputLanes::Lane>> InputLanes::Make() const {
+base::Result<std::unique_ptr<RowLanes::Lane>> RowLanes::Make() const {
   auto lane = std::make_unique<Lane>();
   std::vector<Tensor> copies;  // stays empty: what a Tensor makes is aligned
   for (size_t i = 0; i < shapes_.size(); ++i)
@@ -91,10 +102,32 @@ base::Result<std::unique_ptr<InputLanes::Lane>> InputLanes::Make() const {
     lane->values.push_back(TRY(ToOrtValue(library_, tensor, copies)));
     lane->raw.push_back(lane->values.back().get());
   }
+  if (!output_shapes_.empty() && binds_.load(std::memory_order_relaxed)) TRY(Bind(*lane));
   return lane;
 }
 
-void InputLanes::GiveBack(std::unique_ptr<Lane> lane) {
+base::Status RowLanes::Bind(Lane& lane) const {
+  const auto take = [this](OrtStatus* status) { return library_.Take(status, "run_failed"); };
+  OrtIoBinding* made = nullptr;
+  TRY(take(library_.api().CreateIoBinding(session_, &made)));
+  BindingHandle binding(library_, made);
+  for (size_t i = 0; i < lane.raw.size(); ++i) {
+    TRY(take(
+        library_.api().BindInput(binding.get(), description_.inputs[i].name.c_str(), lane.raw[i])));
+  }
+  std::vector<Tensor> copies;
+  for (size_t i = 0; i < output_shapes_.size(); ++i)
+    lane.outputs.emplace_back(description_.outputs[i].type, output_shapes_[i]);
+  for (size_t i = 0; i < output_shapes_.size(); ++i) {
+    lane.output_values.push_back(TRY(ToOrtValue(library_, lane.outputs[i], copies)));
+    TRY(take(library_.api().BindOutput(binding.get(), description_.outputs[i].name.c_str(),
+                                       lane.output_values.back().get())));
+  }
+  lane.binding = std::move(binding);
+  return base::Status::Ok();
+}
+
+void RowLanes::GiveBack(std::unique_ptr<Lane> lane) {
   Lane* mine = lane.release();
   const size_t home = HomeOfThread();
   for (size_t i = 0; i < kMostTries; ++i) {
