@@ -19,6 +19,9 @@
 #if SLIPWAY_WITH_OIP
 #include "api/oip/oip.h"
 #endif
+#if SLIPWAY_WITH_PREDICT
+#include "api/predict/predict.h"
+#endif
 #if SLIPWAY_WITH_TFSERVING
 #include "api/tfserving/tfserving.h"
 #endif
@@ -138,6 +141,9 @@ void Assembly::AddProtocols([[maybe_unused]] const ProtocolParts& parts) const {
 #endif
 #if SLIPWAY_WITH_INVOCATIONS
   api::invocations::Register(parts.router, parts.predictor, rows_->invocations);
+#endif
+#if SLIPWAY_WITH_PREDICT
+  api::predict::Register(parts.router, parts.predictor);
 #endif
 #if SLIPWAY_WITH_TFSERVING
   api::tfserving::AddGrpcMethods(parts.grpc, parts.predictor, LabelsFrom(parts.registry));

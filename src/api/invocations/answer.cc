@@ -61,6 +61,19 @@ void AppendRecord(std::string& out, const std::vector<NamedTensor>& outputs, int
   out += '}';
 }
 
+void AppendCsvText(std::string& out, const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) {
+    out += text;
+    return;
+  }
+  out += '"';
+  for (const char c : text) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  out += '"';
+}
+
 }  // namespace
 
 std::string EncodePredictions(const std::vector<NamedTensor>& outputs) {
@@ -88,6 +101,33 @@ std::string EncodePredictions(const std::vector<NamedTensor>& outputs) {
     out += '}';
   }
   return out + "}";
+}
+
+base::Result<std::string> EncodeCsv(const std::vector<NamedTensor>& outputs) {
+  const int64_t rows = outputs.empty() ? 0 : outputs[0].tensor.rows();
+  for (const NamedTensor& output : outputs) {
+    if (output.tensor.rows() != rows) {
+      return base::InvalidArgument(
+          "Accept", "output '" + output.name + "' has another number of rows: ask for JSON");
+    }
+  }
+  std::string out;
+  for (int64_t row = 0; row < rows; ++row) {
+    bool first = true;
+    for (const NamedTensor& output : outputs) {
+      const int64_t count = output.tensor.element_count() / rows;
+      for (int64_t i = 0; i < count; ++i) {
+        if (!std::exchange(first, false)) out += ',';
+        if (output.tensor.type() == inference::DataType::kString) {
+          AppendCsvText(out, output.tensor.strings()[static_cast<size_t>(row * count + i)]);
+        } else {
+          inference::AppendElementJson(out, output.tensor, row * count + i);
+        }
+      }
+    }
+    out += '\n';
+  }
+  return out;
 }
 
 }  // namespace slipway::api::invocations

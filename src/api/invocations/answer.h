@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/status.h"
 #include "inference/tensor.h"
 
 namespace slipway::api::invocations {
@@ -14,5 +15,9 @@ namespace slipway::api::invocations {
 // row of an output that the model gives as maps is an object by label. NaN and infinities, which
 // JSON lacks, are null.
 std::string EncodePredictions(const std::vector<inference::NamedTensor>& outputs);
+
+// A line a row: the elements of every output, in order, separated by commas. kInvalidArgument
+// (field "Accept") when the outputs have not the same number of rows.
+base::Result<std::string> EncodeCsv(const std::vector<inference::NamedTensor>& outputs);
 
 }  // namespace slipway::api::invocations

@@ -57,5 +57,14 @@ TEST(InvocationsAnswer, IsJsonForEveryType) {
   EXPECT_EQ(json->Find("predictions")->AsArray().size(), 2U);
 }
 
+TEST(InvocationsAnswer, CsvHasALineARowAndQuotesWhatNeedsIt) {
+  const std::vector<inference::NamedTensor> outputs = {
+      {"label", inference::Tensor::Strings({2}, {"a", "b,\"c\""})},
+      {"p", inference::Tensor::Of<float>({2, 2}, {0.25F, 0.75F, 1, 0})}};
+  EXPECT_EQ(*EncodeCsv(outputs), "a,0.25,0.75\n\"b,\"\"c\"\"\",1,0\n");
+  EXPECT_EQ(EncodeCsv({outputs[0], {"n", inference::Tensor::Of<float>({1}, {1})}}).status().field(),
+            "Accept");
+}
+
 }  // namespace
 }  // namespace slipway::api::invocations

@@ -155,11 +155,43 @@ base::Result<Column> NumberColumn(const std::string& name, const std::vector<Row
   return Column{name, std::move(values)};
 }
 
+// Names for cells that came without any.
+Row NamesOf(const ModelDescription& description, size_t width) {
+  Row names;
+  const bool matrix = description.inputs.size() == 1;
+  const std::vector<std::string> none;
+  const auto& columns = matrix ? description.inputs[0].columns : none;
+  for (size_t i = 0; i < width; ++i) {
+    if (matrix && width > 1) {
+      names.push_back({i < columns.size() ? columns[i] : "column " + std::to_string(i), true});
+    } else {
+      names.push_back({i < description.inputs.size() ? description.inputs[i].name
+                                                     : "column " + std::to_string(i),
+                       true});
+    }
+  }
+  return names;
+}
+
 }  // namespace
 
+bool BeginsWithNumbers(std::string_view csv) {
+  const std::string_view line = csv.substr(0, csv.find_first_of("\r\n"));
+  if (line.empty()) return false;
+  for (size_t begin = 0; begin <= line.size();) {
+    const size_t end = std::min(line.find(',', begin), line.size());
+    const std::string_view cell = Trim(line.substr(begin, end - begin));
+    double value = 0;
+    if (!IsMissing(cell) && !Parse(cell, value)) return false;
+    begin = end + 1;
+  }
+  return true;
+}
+
 base::Result<inference::Request> DecodeCsv(std::string_view body,
-                                           const ModelDescription& description) {
+                                           const ModelDescription& description, bool headerless) {
   std::vector<Row> rows = TRY(CsvReader(body).Read());
+  if (headerless && !rows.empty()) rows.insert(rows.begin(), NamesOf(description, rows[0].size()));
   if (rows.size() < 2)
     return InvalidArgument("csv", "expected a line of column names and at least one row");
   const size_t width = rows[0].size();

@@ -168,5 +168,21 @@ TEST(InvocationsBody, SurvivesAnyDamage) {
   EXPECT_TRUE(held);
 }
 
+TEST(InvocationsBody, CsvWithoutNamesGoesToTheInputsInOrder) {
+  inference::ModelDescription two;
+  two.inputs = {{"a", inference::DataType::kFp32, {-1, 1}},
+                {"b", inference::DataType::kInt64, {-1}}};
+  EXPECT_TRUE(BeginsWithNumbers("1.5,2\n"));
+  EXPECT_TRUE(BeginsWithNumbers("1.5,,-3e4"));
+  EXPECT_FALSE(BeginsWithNumbers("a,2\n1,2\n"));
+  EXPECT_FALSE(BeginsWithNumbers(""));
+  const auto request = DecodeCsv("1.5,2\n,4\n", two, true);
+  ASSERT_TRUE(request.ok()) << request.status().ToString();
+  EXPECT_EQ(request->inputs[0].name, "a");
+  EXPECT_EQ(request->inputs[0].tensor.NumberAt(0), 1.5);
+  EXPECT_EQ(request->inputs[1].tensor.NumberAt(1), 4);
+  EXPECT_EQ(DecodeCsv("1,2,3\n", two, true).status().field(), "column 2");
+}
+
 }  // namespace
 }  // namespace slipway::api::invocations

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A prediction by MLflow's protocol: routes in, answers out.
+// A prediction by MLflow's protocol or SageMaker's: routes in, answers out.
 #include "api/invocations/invocations.h"
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <memory>
 #include <utility>
 
@@ -86,29 +87,74 @@ base::Result<Format> FormatOf(std::string_view content_type) {
                                std::string(kUnsupported));
 }
 
+// Whose words the answer is in: MLflow's scoring server, or SageMaker's runtime, which has the
+// endpoint in its path and names of its own for headers and errors.
+enum class Dialect { kMlflow, kSageMaker };
+
+// SageMaker's name for a failure, which boto3 raises as.
+std::string_view ErrorType(int http_status) {
+  switch (http_status) {
+    case 429:
+      return "ThrottlingException";
+    case 503:
+      return "ServiceUnavailable";
+    case 500:
+    case 504:
+      return "InternalFailure";
+    default:
+      return "ValidationError";
+  }
+}
+
+HttpResponse ErrorAnswer(const Status& status, Dialect dialect) {
+  HttpResponse response = ErrorAnswer(status);
+  if (dialect == Dialect::kSageMaker)
+    response.headers.push_back({"x-amzn-ErrorType", std::string(ErrorType(response.status))});
+  return response;
+}
+
+// The version that a SageMaker caller asks for by name of its variant: its number.
+base::Result<std::optional<int64_t>> TargetVersion(const HttpRequest& request) {
+  std::string_view text = request.GetHeader("X-Amzn-SageMaker-Target-Variant");
+  if (text.empty()) return std::optional<int64_t>();
+  int64_t version = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
+  if (error != std::errc() || end != text.data() + text.size() || version < 1) {
+    return base::InvalidArgument("X-Amzn-SageMaker-Target-Variant",
+                                 "expected a version's number, got '" + std::string(text) + "'");
+  }
+  return std::optional(version);
+}
+
+bool WantsCsv(const HttpRequest& request) {
+  const std::string accept = LowerTrimmed(request.GetHeader("Accept"));
+  return accept.starts_with("text/csv") && accept.find("json") == std::string::npos;
+}
+
 class Scoring {
  public:
   Scoring(serving::Predictor& predictor, InvocationsSettings settings)
       : predictor_(predictor), settings_(std::move(settings)) {}
 
   // `endpoint`: what the path says; empty: choose.
-  void Invoke(HttpRequest request, std::string endpoint, Respond respond) {
+  void Invoke(HttpRequest request, Dialect dialect, std::string endpoint, Respond respond) {
     const int64_t started_ns = base::MonotonicNanos();
     if (request.body.size() < kLargeBody)
-      return Score(request, std::move(endpoint), started_ns, respond);
+      return Score(request, dialect, std::move(endpoint), started_ns, respond);
     // std::function wants what it holds copyable.
     auto waiting = std::make_shared<HttpRequest>(std::move(request));
-    Status status =
-        large_bodies_.Submit([this, waiting, endpoint = std::move(endpoint), started_ns, respond] {
-          Score(*waiting, endpoint, started_ns, respond);
+    Status status = large_bodies_.Submit(
+        [this, waiting, dialect, endpoint = std::move(endpoint), started_ns, respond] {
+          Score(*waiting, dialect, endpoint, started_ns, respond);
         });
-    if (!status.ok()) respond(ErrorAnswer(status));
+    if (!status.ok()) respond(ErrorAnswer(status, dialect));
   }
 
  private:
   base::Result<std::string> ChooseEndpoint(const HttpRequest& request) const;
-  base::Result<serving::PredictCall> Decode(const HttpRequest& request, std::string endpoint) const;
-  void Score(const HttpRequest& request, std::string endpoint, int64_t started_ns,
+  base::Result<serving::PredictCall> Decode(const HttpRequest& request, Dialect dialect,
+                                            std::string endpoint) const;
+  void Score(const HttpRequest& request, Dialect dialect, std::string endpoint, int64_t started_ns,
              const Respond& respond) const;
 
   serving::Predictor& predictor_;
@@ -130,33 +176,62 @@ base::Result<std::string> Scoring::ChooseEndpoint(const HttpRequest& request) co
                                    "/endpoints/{name}/invocations");
 }
 
-base::Result<serving::PredictCall> Scoring::Decode(const HttpRequest& request,
+base::Result<serving::PredictCall> Scoring::Decode(const HttpRequest& request, Dialect dialect,
                                                    std::string endpoint) const {
   serving::PredictCall call;
   const Format format = TRY(FormatOf(request.GetHeader("Content-Type")));
   call.endpoint = endpoint.empty() ? TRY(ChooseEndpoint(request)) : std::move(endpoint);
   const auto info = TRY(predictor_.Describe(call.endpoint, std::nullopt));
-  call.request = format == Format::kCsv ? TRY(DecodeCsv(request.body, info.description))
-                                        : TRY(DecodeJson(request.body, info.description));
+  if (format == Format::kCsv) {
+    const bool headerless = dialect == Dialect::kSageMaker && BeginsWithNumbers(request.body);
+    call.request = TRY(DecodeCsv(request.body, info.description, headerless));
+  } else {
+    call.request = TRY(DecodeJson(request.body, info.description));
+  }
   call.key = request.GetHeader("slipway-key");
   call.request_id = request.GetHeader("X-Request-Id");
   call.protocol = "invocations";
+  if (dialect == Dialect::kSageMaker) {
+    call.version = TRY(TargetVersion(request));
+    const auto id = request.GetHeader("X-Amzn-SageMaker-Inference-Id");
+    if (call.request_id.empty()) call.request_id = id;
+    const auto session = request.GetHeader("X-Amzn-SageMaker-Session-Id");
+    if (call.key.empty()) call.key = session;
+  }
   return call;
 }
 
-void Scoring::Score(const HttpRequest& request, std::string endpoint, int64_t started_ns,
-                    const Respond& respond) const {
-  auto call = Decode(request, std::move(endpoint));
-  if (!call.ok()) return respond(ErrorAnswer(call.status()));
+base::Result<HttpResponse> Encode(const serving::PredictAnswer& answer, bool csv) {
+  if (!csv) return HttpResponse::Json(200, EncodePredictions(answer.response.outputs));
+  HttpResponse response = HttpResponse::Text(200, TRY(EncodeCsv(answer.response.outputs)));
+  response.SetHeader("Content-Type", "text/csv; charset=utf-8");
+  return response;
+}
+
+void Scoring::Score(const HttpRequest& request, Dialect dialect, std::string endpoint,
+                    int64_t started_ns, const Respond& respond) const {
+  auto call = Decode(request, dialect, std::move(endpoint));
+  if (!call.ok()) return respond(ErrorAnswer(call.status(), dialect));
   call->started_ns = started_ns;
-  predictor_.Predict(std::move(call).TakeValue(), [respond](const serving::PredictAnswer& answer) {
-    if (!answer.status.ok()) return respond(ErrorAnswer(answer.status));
-    HttpResponse response = HttpResponse::Json(200, EncodePredictions(answer.response.outputs));
-    response.headers.push_back({"slipway-prediction-id", answer.prediction_id});
-    response.headers.push_back({"slipway-model-version", std::to_string(answer.version)});
-    response.headers.push_back({"slipway-arm", answer.arm});
-    respond(std::move(response));
-  });
+  const bool csv = WantsCsv(request);
+  std::string attributes(request.GetHeader("X-Amzn-SageMaker-Custom-Attributes"));
+  predictor_.Predict(
+      std::move(call).TakeValue(), [respond, dialect, csv, attributes = std::move(attributes)](
+                                       const serving::PredictAnswer& answer) {
+        if (!answer.status.ok()) return respond(ErrorAnswer(answer.status, dialect));
+        auto response = Encode(answer, csv);
+        if (!response.ok()) return respond(ErrorAnswer(response.status(), dialect));
+        response->headers.push_back({"slipway-prediction-id", answer.prediction_id});
+        response->headers.push_back({"slipway-model-version", std::to_string(answer.version)});
+        response->headers.push_back({"slipway-arm", answer.arm});
+        if (dialect == Dialect::kSageMaker) {
+          response->headers.push_back(
+              {"x-Amzn-Invoked-Production-Variant", std::to_string(answer.version)});
+          if (!attributes.empty())
+            response->headers.push_back({"X-Amzn-SageMaker-Custom-Attributes", attributes});
+        }
+        respond(std::move(*response));
+      });
 }
 
 }  // namespace
@@ -170,16 +245,14 @@ void Describe(base::Schema& schema, InvocationsSettings& settings) {
 void Register(net::Router& router, serving::Predictor& predictor,
               const InvocationsSettings& settings) {
   const auto scoring = std::make_shared<Scoring>(predictor, settings);
-  router.Add("GET", "/ping", [](const HttpRequest&, const Respond& respond) {
-    respond(HttpResponse::Text(200, "\n"));
-  });
   router.Add("POST", "/invocations", [scoring](HttpRequest request, Respond respond) {
-    scoring->Invoke(std::move(request), "", std::move(respond));
+    scoring->Invoke(std::move(request), Dialect::kMlflow, "", std::move(respond));
   });
   router.Add("POST", "/endpoints/{endpoint}/invocations",
              [scoring](HttpRequest request, Respond respond) {
                std::string endpoint = request.GetParam("endpoint");
-               scoring->Invoke(std::move(request), std::move(endpoint), std::move(respond));
+               scoring->Invoke(std::move(request), Dialect::kSageMaker, std::move(endpoint),
+                               std::move(respond));
              });
   for (const char* path : {"/invocations", "/endpoints"}) {
     router.OnNotFound(path, [](const HttpRequest& request) {

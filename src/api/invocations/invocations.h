@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// MLflow's scoring protocol: POST /invocations with a data frame or tensors, GET /ping.
-// docs/protocols/invocations.md.
+// MLflow's scoring protocol, POST /invocations with a data frame or tensors, and SageMaker's
+// runtime, which has the endpoint in its path. docs/protocols/invocations.md.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ struct InvocationsSettings {
 };
 void Describe(base::Schema& schema, InvocationsSettings& settings);
 
-// POST /invocations, POST /endpoints/{endpoint}/invocations, GET /ping. `predictor` must outlive
+// POST /invocations, POST /endpoints/{endpoint}/invocations. `predictor` must outlive
 // the router's server.
 void Register(net::Router& router, serving::Predictor& predictor,
               const InvocationsSettings& settings);

@@ -156,13 +156,6 @@ TEST_F(Invocations, DecodesLargeBodiesToo) {
   EXPECT_EQ(serving_.recorder.Records()[0].rows, 100000);
 }
 
-TEST_F(Invocations, AnswersPing) {
-  Start();
-  net::HttpCall call;
-  call.url = "http://127.0.0.1:" + std::to_string(http_->port()) + "/ping";
-  EXPECT_EQ(client_.Send(call)->status, 200);
-}
-
 TEST_F(Invocations, SaysWhenTheServerIsAtFault) {
   serving_.routes.Set(
       "m", 2, {{"stable", 4, 1, serving::BrokenModel(base::Internal("run_failed", "it broke"))}});

@@ -80,6 +80,10 @@ void RegisterOperations(net::Router& router, const Parts& parts) {
   router.Add("GET", "/health", [](net::HttpRequest, net::Respond respond) {
     respond(net::HttpResponse::Json(200, R"({"status":"ok"})"));
   });
+  // The same in the words of MLflow's, SageMaker's and TorchServe's health checks.
+  router.Add("GET", "/ping", [](net::HttpRequest, net::Respond respond) {
+    respond(net::HttpResponse::Json(200, R"({"status":"Healthy"})"));
+  });
   router.Add("GET", "/ready",
              [&process](net::HttpRequest, net::Respond respond) { respond(Ready(process)); });
   router.AddBlocking("GET", "/metrics", [&metrics = parts.metrics](net::HttpRequest& request) {
