@@ -2,6 +2,7 @@
 // Health, readiness, metrics, information, settings and the clock.
 #include "api/native/answers.h"
 #include "api/native/native.h"
+#include "embedded/openapi.h"
 #include "slipway_build_config.h"
 
 namespace slipway::api::native {
@@ -79,6 +80,9 @@ void RegisterOperations(net::Router& router, const Parts& parts) {
   ProcessFacts& process = parts.process;
   router.Add("GET", "/health", [](net::HttpRequest, net::Respond respond) {
     respond(net::HttpResponse::Json(200, R"({"status":"ok"})"));
+  });
+  router.Add("GET", "/openapi.json", [](net::HttpRequest, net::Respond respond) {
+    respond(net::HttpResponse::Json(200, std::string(embedded::Openapi()[0].bytes)));
   });
   // The same in the words of MLflow's, SageMaker's and TorchServe's health checks.
   router.Add("GET", "/ping", [](net::HttpRequest, net::Respond respond) {
