@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The libraries inside the wheels of deps/sdk.lock: Arrow (linked, target slipway::arrow); ONNX Runtime and OpenVINO (opened
-# at run time, so only their paths are written, into slipway_build_config.h, and OpenVINO's headers are in the include-only
-# target slipway::openvino_headers).
+# at run time, so only their paths are written, into slipway_build_config.h).
 file(SHA256 ${CMAKE_SOURCE_DIR}/deps/sdk.lock sdk_hash)
 string(SUBSTRING ${sdk_hash} 0 12 sdk_hash)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/deps/sdk.lock)
@@ -50,7 +49,9 @@ file(GLOB SLIPWAY_OPENVINO ${sdk}/openvino/libs/libopenvino_c.so.*)
 if(NOT SLIPWAY_OPENVINO)
   message(FATAL_ERROR "${sdk}/openvino/libs/libopenvino_c.so.* is missing: run `make setup`")
 endif()
-add_library(slipway_openvino_headers INTERFACE)
-target_include_directories(slipway_openvino_headers SYSTEM INTERFACE ${sdk}/openvino/include)
-add_library(slipway::openvino_headers ALIAS slipway_openvino_headers)
+# Opened with the first model that needs it, without its headers; it finds its plugins beside it.
+file(GLOB openvino_parts ${sdk}/openvino/libs/libopenvino.so.* ${sdk}/openvino/libs/libopenvino_*_frontend.so.*
+  ${sdk}/openvino/libs/libopenvino_intel_cpu_plugin.so ${sdk}/openvino/libs/libtbb.so.*)
+list(FILTER openvino_parts EXCLUDE REGEX "_(gguf|jax|pytorch)_frontend")
+list(APPEND SLIPWAY_SDK_LIBRARIES ${SLIPWAY_OPENVINO} ${openvino_parts})
 configure_file(${CMAKE_SOURCE_DIR}/cmake/slipway_build_config.h.in ${CMAKE_BINARY_DIR}/generated/slipway_build_config.h)

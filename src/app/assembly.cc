@@ -31,6 +31,9 @@
 #if SLIPWAY_WITH_INVOCATIONS
 #include "api/invocations/invocations.h"
 #endif
+#if SLIPWAY_WITH_OPENVINO
+#include "inference/openvino_runtime.h"
+#endif
 
 namespace slipway::app {
 namespace {
@@ -56,6 +59,9 @@ struct Assembly::RowSettings {
 #if SLIPWAY_WITH_ONNX
   inference::OnnxSettings onnx;
 #endif
+#if SLIPWAY_WITH_OPENVINO
+  inference::OpenVinoSettings openvino;
+#endif
 #if SLIPWAY_WITH_WEBHOOK
   monitoring::WebhookSettings webhook;
 #endif
@@ -73,6 +79,9 @@ Assembly::~Assembly() = default;
 void Assembly::Describe([[maybe_unused]] base::Schema& schema) {
 #if SLIPWAY_WITH_ONNX
   inference::Describe(schema, rows_->onnx);
+#endif
+#if SLIPWAY_WITH_OPENVINO
+  inference::Describe(schema, rows_->openvino);
 #endif
 #if SLIPWAY_WITH_WEBHOOK
   monitoring::Describe(schema, rows_->webhook);
@@ -94,6 +103,9 @@ base::Result<std::vector<std::unique_ptr<inference::Runtime>>> Assembly::Runtime
 #if SLIPWAY_WITH_ONNX
   runtimes.push_back(TRY(inference::MakeOnnxRuntime(rows_->onnx)));
 #endif
+#if SLIPWAY_WITH_OPENVINO
+  runtimes.push_back(inference::MakeOpenVinoRuntime(rows_->openvino));
+#endif
   return runtimes;
 }
 
@@ -103,6 +115,10 @@ base::Result<std::unique_ptr<inference::Runtime>> ProbeRuntime(
 #if SLIPWAY_WITH_ONNX
   if (name == "onnx")
     return inference::MakeOnnxRuntime(inference::OnnxSettingsOfProbe(library, settings));
+#endif
+#if SLIPWAY_WITH_OPENVINO
+  // No cache folder: the probe may write nothing.
+  if (name == "openvino") return inference::MakeOpenVinoRuntime({.library = library, .threads = 1});
 #endif
   return base::InvalidArgument("runtime", "no runtime '" + name + "'", "unknown_runtime");
 }

@@ -44,13 +44,14 @@ def model(nodes, inputs, outputs, initializers=()):
     return made
 
 
-def identity():
+def identity(*left_out):
     """Every element type in and out, two columns."""
-    nodes = [helper.make_node("Identity", [t], [t + "_out"]) for t in TYPES]
+    types = {t: kind for t, kind in TYPES.items() if t not in left_out}
+    nodes = [helper.make_node("Identity", [t], [t + "_out"]) for t in types]
     return model(
         nodes,
-        [info(t, kind, ["n", 2]) for t, kind in TYPES.items()],
-        [info(t + "_out", kind, ["n", 2]) for t, kind in TYPES.items()],
+        [info(t, kind, ["n", 2]) for t, kind in types.items()],
+        [info(t + "_out", kind, ["n", 2]) for t, kind in types.items()],
     )
 
 
@@ -184,6 +185,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     models = {
         "identity": identity(),
+        "identity_numbers": identity("string"),
         "linear": linear("n"),
         "fixed_batch": linear(2),
         "sequence": sequence(),

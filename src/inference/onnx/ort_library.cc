@@ -83,7 +83,8 @@ std::vector<std::string> OrtLibrary::DefaultPaths() {
   std::error_code error;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
   if (!error) {
-    for (const auto& folder : {self.parent_path(), self.parent_path().parent_path() / "lib"}) {
+    const std::filesystem::path lib = self.parent_path().parent_path() / "lib";
+    for (const auto& folder : {self.parent_path(), lib, lib / "slipway"}) {
       const auto found = LibrariesIn(folder);
       paths.insert(paths.end(), found.begin(), found.end());
     }

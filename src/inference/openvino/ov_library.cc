@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loading a version that OpenVINO runs: the first one finds the library and opens it.
+#include "inference/openvino/ov_library.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "inference/openvino/ov_abi.h"
+#include "inference/openvino/ov_values.h"
+#include "inference/tensor.h"
+#include "slipway_build_config.h"
+
+namespace slipway::inference::openvino {
+namespace {
+
+constexpr const char* kMissing = "runtime_missing";
+
+std::vector<std::string> LibrariesIn(const std::filesystem::path& folder) {
+  constexpr size_t kMostFiles = 10000;
+  std::vector<std::string> found;
+  std::error_code error;
+  size_t seen = 0;
+  for (std::filesystem::directory_iterator at(folder, error), end;
+       !error && at != end && seen < kMostFiles; at.increment(error)) {
+    ++seen;
+    if (at->path().filename().string().starts_with("libopenvino_c.so"))
+      found.push_back(at->path().string());
+  }
+  std::ranges::sort(found, std::greater<>());
+  return found;
+}
+
+base::Status Missing(const std::string& tried) {
+  return base::FailedPrecondition(
+      kMissing, "OpenVINO 2026 or later is needed for this model (libopenvino_c.so); tried: " +
+                    tried + ". Give its path with the setting openvino.library");
+}
+
+base::Status TooOld(const std::string& path, const std::string& why) {
+  return base::FailedPrecondition("runtime_too_old",
+                                  path + " is not OpenVINO 2026 or later: " + why +
+                                      ". The setting openvino.library names another");
+}
+
+}  // namespace
+
+std::vector<std::string> OvLibrary::DefaultPaths() {
+  std::vector<std::string> paths;
+  std::error_code error;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (!error) {
+    const std::filesystem::path lib = self.parent_path().parent_path() / "lib";
+    for (const auto& folder : {self.parent_path(), lib, lib / "slipway"}) {
+      const auto found = LibrariesIn(folder);
+      paths.insert(paths.end(), found.begin(), found.end());
+    }
+  }
+  if (const std::string built = SLIPWAY_DEFAULT_OPENVINO; !built.empty()) paths.push_back(built);
+  return paths;
+}
+
+base::Result<std::shared_ptr<const OvLibrary>> OvLibrary::Open(const std::string& path) {
+  const std::vector<std::string> paths =
+      path.empty() ? DefaultPaths() : std::vector<std::string>{path};
+  std::string tried = paths.empty() ? "beside the binary" : "";
+  void* handle = nullptr;
+  std::shared_ptr<OvLibrary> library(new OvLibrary());
+  for (const std::string& candidate : paths) {
+    // Never unmapped: its threads may outlive any one user.
+    handle = dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    if (handle != nullptr) {
+      library->path_ = candidate;
+      break;
+    }
+    const char* why = dlerror();
+    tried += (tried.empty() ? "" : "; ") + std::string(why != nullptr ? why : candidate.c_str());
+  }
+  if (handle == nullptr) return Missing(tried);
+  TRY(library->FindFunctions(handle));
+  TRY(library->CheckTypes());
+  TRY(library->Start());
+  return std::shared_ptr<const OvLibrary>(std::move(library));
+}
+
+base::Status OvLibrary::FindFunctions(void* handle) {
+  const char* absent = nullptr;
+#define SLIPWAY_OV_LOAD(name, result, arguments)                           \
+  api_.name = reinterpret_cast<result(*) arguments>(dlsym(handle, #name)); \
+  if (api_.name == nullptr && absent == nullptr) absent = #name;
+  SLIPWAY_OV_FUNCTIONS(SLIPWAY_OV_LOAD)
+#undef SLIPWAY_OV_LOAD
+  return absent == nullptr ? base::Status::Ok() : TooOld(path_, std::string("no ") + absent);
+}
+
+// The numbers of the element types have moved between releases: each is seen to be what we think.
+base::Status OvLibrary::CheckTypes() const {
+  for (size_t i = 0; i < static_cast<size_t>(DataType::kString); ++i) {
+    const auto type = static_cast<DataType>(i);
+    int64_t one = 1;
+    OvTensor* tensor = nullptr;
+    size_t size = 0;
+    const bool made = api_.ov_tensor_create(ToOvType(type), {1, &one}, &tensor) == 0 &&
+                      api_.ov_tensor_get_byte_size(tensor, &size) == 0;
+    if (tensor != nullptr) api_.ov_tensor_free(tensor);
+    if (!made || size != SizeOf(type))
+      return TooOld(path_, "its type for " + std::string(DataTypeName(type)) + " differs");
+  }
+  return base::Status::Ok();
+}
+
+base::Status OvLibrary::Start() {
+  OvVersion version{};
+  TRY(Take(api_.ov_get_openvino_version(&version), kMissing, base::Code::kFailedPrecondition));
+  version_ = version.build;
+  api_.ov_version_free(&version);
+  return Take(api_.ov_core_create(&core_), kMissing, base::Code::kFailedPrecondition);
+}
+
+OvLibrary::~OvLibrary() {
+  if (core_ != nullptr) api_.ov_core_free(core_);
+}
+
+base::Status OvLibrary::Take(int status, const char* reason, base::Code code) const {
+  if (status == 0) return base::Status::Ok();
+  std::string message;
+  if (const char* text = api_.ov_get_last_err_msg()) {
+    message = text;
+    api_.ov_free(text);
+  }
+  if (message.empty()) message = api_.ov_get_error_info(status);
+  std::ranges::replace(message, '\n', ' ');
+  while (message.ends_with(' ')) message.pop_back();
+  return {code, reason, message};
+}
+
+}  // namespace slipway::inference::openvino
