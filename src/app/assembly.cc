@@ -10,6 +10,9 @@
 #if SLIPWAY_WITH_BUCKETS
 #include "storage/blobs_arrow.h"
 #endif
+#if SLIPWAY_WITH_PYTHON
+#include "inference/python_runtime.h"
+#endif
 #if SLIPWAY_WITH_WEBHOOK
 #include "monitoring/webhook_sink.h"
 #endif
@@ -62,6 +65,9 @@ struct Assembly::RowSettings {
 #if SLIPWAY_WITH_OPENVINO
   inference::OpenVinoSettings openvino;
 #endif
+#if SLIPWAY_WITH_PYTHON
+  inference::PythonSettings python;
+#endif
 #if SLIPWAY_WITH_WEBHOOK
   monitoring::WebhookSettings webhook;
 #endif
@@ -82,6 +88,9 @@ void Assembly::Describe([[maybe_unused]] base::Schema& schema) {
 #endif
 #if SLIPWAY_WITH_OPENVINO
   inference::Describe(schema, rows_->openvino);
+#endif
+#if SLIPWAY_WITH_PYTHON
+  inference::Describe(schema, rows_->python);
 #endif
 #if SLIPWAY_WITH_WEBHOOK
   monitoring::Describe(schema, rows_->webhook);
@@ -105,6 +114,11 @@ base::Result<std::vector<std::unique_ptr<inference::Runtime>>> Assembly::Runtime
 #endif
 #if SLIPWAY_WITH_OPENVINO
   runtimes.push_back(inference::MakeOpenVinoRuntime(rows_->openvino));
+#endif
+#if SLIPWAY_WITH_PYTHON
+  inference::PythonSettings python = rows_->python;
+  python.folder = settings.process.data + "/python";
+  runtimes.push_back(inference::MakePythonRuntime(std::move(python)));
 #endif
   return runtimes;
 }

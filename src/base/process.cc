@@ -5,8 +5,10 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +24,7 @@
 #include <utility>
 
 #include "base/files.h"
+#include "base/process_filter.h"
 
 namespace slipway::base {
 
@@ -79,6 +82,10 @@ struct Prepared {
   FileHandle report_write;
   std::string folder;
   pid_t parent = 0;
+  int channel = -1;
+  rlim_t memory_bytes = 0, open_files = 0;
+  bool sandboxed = false;
+  std::vector<sock_filter> filter;
 };
 
 Result<std::string> FindProgram(const ProcessSpec& spec) {
@@ -103,7 +110,7 @@ Result<std::string> FindProgram(const ProcessSpec& spec) {
 
 void FillArguments(const ProcessSpec& spec, Prepared& prepared) {
   prepared.texts = spec.argv;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
+  for (char** entry = environ; !spec.only_environment && *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
     if (!spec.environment.contains(std::string(text.substr(0, text.find('=')))))
       prepared.texts.emplace_back(text);
@@ -139,6 +146,31 @@ void ResetSignals() {
   }
 }
 
+bool Limit(__rlimit_resource resource, rlim_t most) {
+  const rlimit limit{most, most};
+  return most == 0 || setrlimit(resource, &limit) == 0;
+}
+
+bool Confine(const Prepared& prepared) {
+  if (!Limit(RLIMIT_AS, prepared.memory_bytes) || !Limit(RLIMIT_NOFILE, prepared.open_files))
+    return false;
+  if (!prepared.sandboxed) return true;
+  const rlimit none{0, 0};
+  if (setrlimit(RLIMIT_CORE, &none) != 0) return false;
+  const sock_fprog program{static_cast<unsigned short>(prepared.filter.size()),
+                           const_cast<sock_filter*>(prepared.filter.data())};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+}
+
+// Every other descriptor is closed by exec.
+bool GiveChannel(int channel) {
+  constexpr int kChannel = 3;
+  if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) != 0) return false;
+  if (channel < 0) return true;
+  return channel == kChannel ? fcntl(kChannel, F_SETFD, 0) == 0 : dup2(channel, kChannel) >= 0;
+}
+
 // Async-signal-safe calls only.
 [[noreturn]] void RunChild(const Prepared& prepared) {
   setsid();
@@ -148,11 +180,15 @@ void ResetSignals() {
   good = good && dup2(prepared.input.fd(), STDIN_FILENO) >= 0 &&
          dup2(prepared.output.fd(), STDOUT_FILENO) >= 0 &&
          dup2(prepared.output.fd(), STDERR_FILENO) >= 0;
-  good = good && syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) == 0;
+  // dup2 of the channel takes place 3 from whatever lay there: the report moves out of its way.
+  const int report = good ? fcntl(prepared.report_write.fd(), F_DUPFD_CLOEXEC, 4) : -1;
+  good = good && report >= 0 && GiveChannel(prepared.channel);
   good = good && (prepared.folder.empty() || chdir(prepared.folder.c_str()) == 0);
+  good = good && Confine(prepared);
   if (good) execve(prepared.program.c_str(), prepared.argv.data(), prepared.envp.data());
   const int error = errno;
-  [[maybe_unused]] const ssize_t told = write(prepared.report_write.fd(), &error, sizeof(error));
+  [[maybe_unused]] const ssize_t told =
+      write(report >= 0 ? report : prepared.report_write.fd(), &error, sizeof(error));
   _exit(127);
 }
 
@@ -177,6 +213,11 @@ Result<Process> Process::Start(const ProcessSpec& spec) {
   prepared.program = TRY(FindProgram(spec));
   prepared.folder = spec.working_directory;
   prepared.parent = getpid();
+  prepared.channel = spec.channel;
+  prepared.memory_bytes = static_cast<rlim_t>(spec.memory_bytes);
+  prepared.open_files = static_cast<rlim_t>(spec.open_files);
+  prepared.sandboxed = spec.sandboxed;
+  if (spec.sandboxed) prepared.filter = SystemCallFilter(spec.network, getpid());
   FillArguments(spec, prepared);
   TRY(OpenFiles(spec, prepared));
   auto state = std::make_unique<State>();

@@ -19,7 +19,15 @@ struct ProcessSpec {
   std::vector<std::string> argv;                   // argv[0] is looked up on PATH
   std::map<std::string, std::string> environment;  // added to the server's own, which is passed on
   std::string working_directory;                   // empty: the server's
-  std::string output_path;  // standard output and error, appended; empty: /dev/null
+  std::string output_path;        // standard output and error, appended; empty: /dev/null
+  int channel = -1;               // of the server's descriptors, the one that the child has as 3
+  bool only_environment = false;  // nothing of the server's own environment, which holds secrets
+  int64_t memory_bytes = 0;       // address space; 0: no limit
+  int64_t open_files = 0;         // descriptors; 0: no limit
+  // Never any new privileges, no core file, and a filter over its system calls: no socket but one
+  // of this machine's own (AF_UNIX), unless `network`; no look into other processes; no mounts.
+  bool sandboxed = false;
+  bool network = true;
 };
 
 struct ProcessExit {

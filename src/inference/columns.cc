@@ -122,8 +122,46 @@ base::Result<Tensor> ColumnTensor(const Column& column, const TensorSpec& spec) 
                         std::move(shape));
 }
 
+std::string Joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+// In the input's order, where it names its columns; each of them once.
+base::Result<std::vector<Column>> InOrder(const std::vector<Column>& columns,
+                                          const std::vector<std::string>& names) {
+  std::vector<Column> ordered;
+  for (const Column& column : columns) {
+    if (std::find(names.begin(), names.end(), column.name) == names.end())
+      return InvalidArgument(column.name, "the model has no such input; it takes " + Joined(names),
+                             "unknown_column");
+  }
+  for (const std::string& name : names) {
+    const auto found = std::find_if(columns.begin(), columns.end(),
+                                    [&](const Column& column) { return column.name == name; });
+    if (found == columns.end())
+      return InvalidArgument(name, "missing; the model takes " + Joined(names), "missing_column");
+    ordered.push_back(*found);
+  }
+  return ordered;
+}
+
+// A model that does not say what it takes gets what there is.
+base::Result<Request> OpenRequest(const std::vector<Column>& columns) {
+  Request request;
+  for (const Column& column : columns) {
+    constexpr DataType kOfForms[] = {DataType::kFp64, DataType::kInt64, DataType::kString};
+    const TensorSpec spec{column.name, kOfForms[column.values.index()], {-1, 1}};
+    request.inputs.push_back({column.name, TRY(ColumnTensor(column, spec))});
+  }
+  return request;
+}
+
 // All columns side by side as one [N,C] input.
-base::Result<Request> MatrixRequest(const std::vector<Column>& columns, const TensorSpec& spec) {
+base::Result<Request> MatrixRequest(const std::vector<Column>& given, const TensorSpec& spec) {
+  const std::vector<Column> columns =
+      spec.columns.empty() ? given : TRY(InOrder(given, spec.columns));
   const size_t rows = columns.empty() ? 0 : columns[0].size();
   const size_t width = columns.size();
   Tensor matrix(spec.type, {static_cast<int64_t>(rows), static_cast<int64_t>(width)});
@@ -152,6 +190,7 @@ bool TakesMatrix(const std::vector<Column>& columns, const ModelDescription& des
   const TensorSpec& only = description.inputs[0];
   if (only.shape.size() != 2 || only.type == DataType::kString) return false;
   if (columns.size() == 1 && columns[0].name == only.name && only.shape[1] == 1) return false;
+  if (!only.columns.empty()) return true;
   return only.shape[1] == -1 || only.shape[1] == static_cast<int64_t>(columns.size());
 }
 
@@ -221,6 +260,7 @@ base::Result<Request> RequestFromColumns(const std::vector<Column>& columns,
                                               std::to_string(column.size()));
     }
   }
+  if (description.open) return OpenRequest(columns);
   if (TakesMatrix(columns, description)) return MatrixRequest(columns, description.inputs[0]);
   for (const Column& column : columns) {
     const bool known =

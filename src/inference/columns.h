@@ -28,7 +28,9 @@ base::Result<Column> ColumnFromJson(const std::string& name,
                                     const std::vector<const base::Json*>& cells);
 
 // Either every model input has its column of that name (shape [N] or [N,1]), or the model has one
-// numeric input [N,C] and there are C columns, in its order. Numbers become the input's type; one
+// numeric input [N,C] and there are C columns, in its order, or in
+// any order when the input names its columns. A model that is `open` gets each as it is. Numbers
+// become the input's type; one
 // that does not fit it (NaN or 1.5 for an integer) is kInvalidArgument naming the column. A missing
 // or unknown column is kInvalidArgument (reason "missing_column" / "unknown_column").
 base::Result<Request> RequestFromColumns(const std::vector<Column>& columns,

@@ -88,5 +88,36 @@ TEST(Columns, MissingAndUnknownColumnsAreNamed) {
             base::Code::kInvalidArgument);
 }
 
+TEST(Columns, AnInputThatNamesItsColumnsTakesThemInAnyOrder) {
+  ModelDescription model;
+  model.inputs = {{"input", DataType::kFp32, {-1, 2}, false, {"age", "income"}}};
+  const auto request = RequestFromColumns(
+      {{"income", std::vector<double>{10, 20}}, {"age", std::vector<int64_t>{1, 2}}}, model);
+  ASSERT_TRUE(request.ok()) << request.status().ToString();
+  const auto values = request->inputs[0].tensor.As<float>();
+  EXPECT_EQ(std::vector<float>(values.begin(), values.end()), (std::vector<float>{1, 10, 2, 20}));
+  EXPECT_EQ(RequestFromColumns({{"age", std::vector<double>{1}}}, model).status().reason(),
+            "missing_column");
+  EXPECT_EQ(RequestFromColumns({{"age", std::vector<double>{1}},
+                                {"income", std::vector<double>{1}},
+                                {"hair", std::vector<double>{1}}},
+                               model)
+                .status()
+                .reason(),
+            "unknown_column");
+}
+
+TEST(Columns, AModelThatIsOpenTakesWhatComes) {
+  ModelDescription model;
+  model.open = true;
+  const auto request = RequestFromColumns(
+      {{"word", std::vector<std::string>{"a"}}, {"n", std::vector<int64_t>{7}}}, model);
+  ASSERT_TRUE(request.ok()) << request.status().ToString();
+  ASSERT_EQ(request->inputs.size(), 2U);
+  EXPECT_EQ(request->inputs[0].tensor.strings()[0], "a");
+  EXPECT_EQ(request->inputs[1].tensor.As<int64_t>()[0], 7);
+  EXPECT_EQ(request->inputs[1].tensor.shape(), (Shape{1, 1}));
+}
+
 }  // namespace
 }  // namespace slipway::inference

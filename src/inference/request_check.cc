@@ -102,6 +102,7 @@ std::string FormatSpec(const TensorSpec& spec) {
 }
 
 base::Status CheckRequest(const ModelDescription& description, const Request& request) {
+  if (description.open) return base::Status::Ok();
   bool in_order = true;  // then no name can stand twice
   for (size_t i = 0; i < request.inputs.size(); ++i) {
     const NamedTensor& input = request.inputs[i];

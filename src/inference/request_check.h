@@ -14,9 +14,10 @@ std::string FormatSpec(const TensorSpec& spec);
 std::string FormatShape(const Shape& shape);
 
 // Every input of the model once, nothing else, each of its type, rank and fixed dimensions; outputs
-// asked for exist. kInvalidArgument with field "inputs", "inputs[i].name", "inputs[i].datatype",
-// "inputs[i].shape", "inputs[i].data" or "outputs[i]" (i: place in the request) and what was
-// expected. No conversion is done: FP64 is not taken for FP32.
+// asked for exist. Whatever comes fits a model that is `open`. kInvalidArgument with field
+// "inputs", "inputs[i].name", "inputs[i].datatype", "inputs[i].shape", "inputs[i].data" or
+// "outputs[i]" (i: place in the request) and what was expected. No conversion is done: FP64 is not
+// taken for FP32.
 base::Status CheckRequest(const ModelDescription& description, const Request& request);
 
 // Every input's first dimension is free, and every output's that tells its shape: rows may be

@@ -26,6 +26,10 @@ struct ModelDescription {
   std::string platform;        // "onnxruntime_onnx", as OIP's model metadata shows it
   std::string device = "cpu";  // where it runs: "cpu", "cuda:0", "tensorrt:1"
   std::string device_note;     // why not where its parameters want it; empty: it is there
+  // The model does not say what it takes and gives: `inputs` is empty, and whatever comes is handed
+  // to it.
+  bool open = false;
+  bool decoupled = false;  // a request may have any number of answers: Session::RunStream
 };
 
 // Thread-safe: Run may be called from several threads.
@@ -62,6 +66,11 @@ struct ModelSource {
   std::string folder = {};  // the version's files; empty: where `path` lies
   ModelConfig config = {};
 };
+
+// Reasons of a failed run that took the process of its whole batch along: the requests of the batch
+// are not run again one by one.
+inline constexpr std::string_view kWorkerCrashed = "worker_crashed";
+inline constexpr std::string_view kWorkerTimeout = "worker_timeout";
 
 class Runtime {
  public:

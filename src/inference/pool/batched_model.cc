@@ -39,6 +39,10 @@ base::Status DeadlineExceeded() {
           "the deadline passed before the model could run"};
 }
 
+bool TookItsProcess(const base::Status& status) {
+  return status.reason() == kWorkerCrashed || status.reason() == kWorkerTimeout;
+}
+
 double Seconds(int64_t nanos) { return static_cast<double>(nanos) * 1e-9; }
 
 int64_t Average(int64_t old, int64_t sample) { return old + (sample - old) / 8; }
@@ -103,7 +107,7 @@ BatchedModel::BatchedModel(std::string key, ModelConfig config, std::unique_ptr<
 
 // A model of several answers runs by itself on a pool thread.
 void BatchedModel::RunStream(Request request, RunOptions options, RunPart part) {
-  if (!config_.decoupled) {
+  if (!config_.decoupled && !description_.decoupled) {
     return Run(std::move(request), std::move(options),
                [part = std::move(part)](base::Result<Response> response, RunTiming timing) {
                  part(std::move(response), timing, true);
@@ -380,6 +384,13 @@ bool BatchedModel::RunStacked(std::vector<Waiting>& batch) {
   const int64_t start_ns = base::MonotonicNanos();
   const auto response = session_->Run(*stacked);
   const int64_t run_ns = base::MonotonicNanos() - start_ns;
+  if (!response.ok() && TookItsProcess(response.status())) {
+    for (Waiting& one : batch) {
+      const RunTiming timing{start_ns - one.enqueued_ns, run_ns};
+      Answer(one.done, response.status(), timing, one.enqueued_ns);
+    }
+    return true;
+  }
   if (!response.ok()) return false;  // one of them is at fault: the others shall not pay
   if (!GivesRows(*response, rows)) {
     stackable_.store(false, std::memory_order_relaxed);
