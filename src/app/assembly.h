@@ -21,6 +21,7 @@
 #include "net/http_client.h"
 #include "pipelines/executor.h"
 #include "registry/registry.h"
+#include "repository/model_repository.h"
 #include "serving/predict.h"
 #include "storage/blobs.h"
 #include "storage/database.h"
@@ -39,6 +40,7 @@ struct ProtocolParts {
   tracking::Tracking& tracking;
   registry::Registry& registry;
   serving::Predictor& predictor;
+  repository::ModelRepository& repository;
   std::function<bool()> ready;  // whether the server takes new work; never blocks
 };
 

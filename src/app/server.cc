@@ -116,6 +116,7 @@ struct Server::State {
   std::unique_ptr<inference::ModelPool> pool;
   std::unique_ptr<traffic::VersionLoader> loader;
   std::unique_ptr<traffic::Endpoints> endpoints;
+  std::unique_ptr<repository::ModelRepository> repository;
   std::unique_ptr<traffic::Rollouts> rollouts;
   std::unique_ptr<net::HttpClient> client;
   std::unique_ptr<monitoring::Monitor> monitor;
@@ -161,6 +162,9 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
                                              metrics, inference::ExecProbe(settings.inference));
   loader = traffic::MakeRegistryLoader(*registry, *pool);
   endpoints = std::make_unique<traffic::Endpoints>(*database, *events, *clock, *loader, metrics);
+  repository = std::make_unique<repository::ModelRepository>(
+      repository::ModelRepository::Parts{*database, *events, *registry, *pool, *endpoints},
+      settings.repository, settings.process.data);
   rollouts = std::make_unique<traffic::Rollouts>(*database, *events, *clock, metrics, *endpoints,
                                                  traffic::MakeAnalyses(settings.rollout),
                                                  settings.rollout);
@@ -177,8 +181,9 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
   assembly.AddGates(*registry, *blobs, *endpoints, *contests, settings);
   recorder = RecordTo(*monitor);
   observer = ObserveWith(*rollouts);
-  predictor = std::make_unique<serving::Predictor>(*endpoints, *recorder, *observer, *clock,
-                                                   metrics, settings.serving);
+  predictor =
+      std::make_unique<serving::Predictor>(serving::MakeRoutes(*endpoints, *repository), *recorder,
+                                           *observer, *clock, metrics, settings.serving);
   return base::Status::Ok();
 }
 
@@ -233,6 +238,7 @@ void Server::State::BuildFront(const Assembly& assembly) {
                          *monitor, *pipelines, *lifecycle},
                         web);
   assembly.AddProtocols({router, *grpc, settings, metrics, *blobs, *tracking, *registry, *predictor,
+                         *repository,
                          [this] { return process.readiness == api::native::Readiness::kReady; }});
 }
 
@@ -265,6 +271,7 @@ base::Status Server::State::StartRooms() {
   if (!loaded.ok())
     base::Log(base::LogLevel::kError, "app", "not every version could be loaded",
               {{"error", loaded.ToString()}});
+  TRY(repository->Start());
   TRY(rollouts->Start());
   TRY(monitor->Start());
   TRY(lifecycle->Start());
@@ -309,6 +316,7 @@ void Server::Stop() {
   state.control->Stop();
   state.pipelines->Stop();
   state.blocking->Stop();
+  state.repository->Stop();
   state.pool->Stop();
   state.rollouts->Stop();
   state.monitor->Stop();

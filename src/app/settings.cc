@@ -39,6 +39,7 @@ void Describe(base::Schema& schema, Settings& settings) {
   Describe(schema, settings.database);
   Describe(schema, settings.registry);
   Describe(schema, settings.inference);
+  Describe(schema, settings.repository);
   Describe(schema, settings.serving);
   Describe(schema, settings.rollout);
   Describe(schema, settings.monitoring);

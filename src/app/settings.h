@@ -13,6 +13,7 @@
 #include "net/http_server.h"
 #include "pipelines/pipelines.h"
 #include "registry/registry.h"
+#include "repository/model_repository.h"
 #include "serving/predict.h"
 #include "storage/database.h"
 #include "traffic/rollouts.h"
@@ -43,6 +44,7 @@ struct Settings {
   traffic::RolloutSettings rollout;
   monitoring::MonitorSettings monitoring;
   pipelines::PipelineSettings pipelines;
+  repository::RepositorySettings repository;
   serving::ServingSettings serving;
   lifecycle::LifecycleSettings lifecycle;
 };

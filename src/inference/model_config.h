@@ -52,6 +52,9 @@ struct ModelConfig {
   // What the author declares; held against what the model itself says where it says it.
   std::vector<TensorSpec> inputs;
   std::vector<TensorSpec> outputs;
+  // Inputs and outputs that the model itself takes or gives in another shape than `inputs` and
+  // `outputs` say; of the same number of elements.
+  std::map<std::string, Shape> reshapes;
   std::map<std::string, std::vector<std::string>> labels;  // output -> name of each class
 
   std::optional<int64_t> max_batch_rows;  // 0: never stacked; none: inference.max_batch_rows

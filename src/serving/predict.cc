@@ -123,12 +123,6 @@ const traffic::ServedArm* FindArm(const traffic::ServedEndpoint& served, std::st
   return found == served.arms.end() ? nullptr : &*found;
 }
 
-const traffic::ServedArm& StableOf(const traffic::ServedEndpoint& served) {
-  const traffic::ServedArm* stable = FindArm(served, traffic::kStable);
-  CHECK(stable != nullptr, "an endpoint has a stable arm");
-  return *stable;
-}
-
 Status EndpointNotFound(const std::string& endpoint) {
   return base::NotFound("endpoint_not_found", "there is no endpoint '" + endpoint + "'");
 }
@@ -178,9 +172,11 @@ void Predictor::Path::Start(Ptr flight) {
 
 void Predictor::Path::StartPinned(Ptr flight) {
   State& state = flight->state;
-  flight->arm = kPinned;
+  const traffic::ServedArm* main = flight->served ? &traffic::MainArm(*flight->served) : nullptr;
+  const bool unmanaged = main != nullptr && main->arm.name == traffic::kUnmanaged;
+  flight->arm = unmanaged ? traffic::kUnmanaged : kPinned;
   flight->version = *flight->call.version;
-  flight->model = flight->served ? StableOf(*flight->served).arm.model : flight->call.endpoint;
+  flight->model = main != nullptr ? main->arm.model : flight->call.endpoint;
   if (auto model = state.routes->FindVersion(flight->model, flight->version))
     return RunPinned(std::move(flight), std::move(model));
   auto* waiting = flight.release();
@@ -306,7 +302,7 @@ void Predictor::Path::FallBack(Ptr flight, const Status& status, inference::RunT
                              status.code(), attempt_ns);
   flight->failed_candidate_ns = attempt_ns;
   const int64_t deadline_ns = flight->deadline_ns;
-  const traffic::ServedArm& stable = StableOf(*flight->served);
+  const traffic::ServedArm& stable = traffic::MainArm(*flight->served);
   RunArm(std::move(flight), stable, deadline_ns);
 }
 
@@ -434,7 +430,7 @@ namespace {
 Predictor::ModelInfo PlanInfo(const traffic::ServedEndpoint& served) {
   Predictor::ModelInfo info;
   info.endpoint = served.plan.endpoint;
-  const traffic::ServedArm& stable = StableOf(served);
+  const traffic::ServedArm& stable = traffic::MainArm(served);
   info.versions.push_back(stable.arm.version);
   info.description = stable.model->description();
   info.config = stable.model->config();
@@ -452,7 +448,7 @@ Predictor::ModelInfo VersionInfo(const std::string& endpoint, int64_t version,
 // The model whose versions an endpoint's callers may ask for by number.
 std::string ModelOf(const Routes& routes, const std::string& endpoint) {
   const auto served = routes.Find(endpoint);
-  return served ? StableOf(*served).arm.model : endpoint;
+  return served ? traffic::MainArm(*served).arm.model : endpoint;
 }
 
 }  // namespace

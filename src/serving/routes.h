@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "inference/model_pool.h"
+#include "repository/model_repository.h"
 #include "traffic/endpoints.h"
 
 namespace slipway::serving {
@@ -32,5 +33,9 @@ class Routes {
 
 // Over traffic's endpoints, which must outlive it.
 std::unique_ptr<Routes> MakeEndpointRoutes(traffic::Endpoints& endpoints);
+// The same, and then the unmanaged models: an endpoint of the registry stands before an unmanaged
+// model of its name. Both must outlive it.
+std::unique_ptr<Routes> MakeRoutes(traffic::Endpoints& endpoints,
+                                   repository::ModelRepository& repository);
 
 }  // namespace slipway::serving

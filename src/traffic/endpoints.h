@@ -26,13 +26,15 @@ namespace slipway::traffic {
 inline constexpr std::string_view kStable = "stable";
 inline constexpr std::string_view kCandidate = "candidate";
 inline constexpr std::string_view kShadow = "shadow";
+// The arm of a model that is served without the registry: it is never judged, and never production.
+inline constexpr std::string_view kUnmanaged = "unmanaged";
 inline constexpr size_t kMaxEndpoints = 1000;
 // Versions kept loaded beyond those of the plans and their standbys, because somebody asked for
 // them by number.
 inline constexpr size_t kMaxAskedVersions = 8;
 
 struct Arm {
-  std::string name;  // "stable", "candidate", "shadow"
+  std::string name;  // "stable", "candidate", "shadow"; "unmanaged"
   std::string model;
   int64_t version = 0;
   double weight = 0;  // share of keys in [0, 1]; a shadow arm has 0
@@ -58,8 +60,11 @@ struct ServedArm {
 };
 struct ServedEndpoint {
   Plan plan;
-  std::vector<ServedArm> arms;  // same order as plan.arms; stable is always among them
+  // Same order as plan.arms; stable is always among them, or all are unmanaged, the newest first.
+  std::vector<ServedArm> arms;
 };
+// Stable; of an unmanaged model the newest version.
+const ServedArm& MainArm(const ServedEndpoint& endpoint);
 
 // bucket = Murmur3(salt + ":" + key) in [0, 2^32) as a fraction; candidate when bucket < its
 // weight, else stable. An index into `arms`; no allocation for keys up to 400 bytes.

@@ -6,7 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -29,64 +32,161 @@ namespace fs = std::filesystem;
 constexpr int64_t kMaxMlmodelBytes = 1 << 20;
 constexpr size_t kMaxFiles = 10000;
 
-// What `flavors.onnx.data` names; "" when the file has no such entry.
-Result<std::string> OnnxDataOf(const std::string& mlmodel) {
-  const std::string text = TRY(base::ReadFile(mlmodel, kMaxMlmodelBytes));
-  try {
-    const YAML::Node flavors = YAML::Load(text)["flavors"];
-    if (!flavors || !flavors.IsMap() || !flavors["onnx"] || !flavors["onnx"]["data"])
-      return std::string();
-    return flavors["onnx"]["data"].as<std::string>();
-  } catch (const YAML::Exception& error) {
-    return base::InvalidArgument("MLmodel", std::string("not readable as YAML: ") + error.what(),
-                                 "bad_model");
-  }
+// Which flavor of an MLmodel file wants which runtime; the first that it has counts. `data` of the
+// flavor names the file, or the folder that holds `default_file`.
+struct FlavorRow {
+  std::string_view flavor;
+  std::string_view runtime;
+  std::string_view default_file;
+};
+constexpr FlavorRow kFlavors[] = {
+    {"onnx", "onnx", "model.onnx"},
+    {"xgboost", "trees", "model.ubj"},
+    {"lightgbm", "trees", "model.lgb"},
+};
+
+// Which files want which runtime; the first row that has a file counts. `pattern`: a whole name, or
+// an ending ("*.onnx"). `folder`: the runtime opens the folder in which the file lies.
+struct FileRow {
+  std::string_view pattern;
+  std::string_view runtime;
+  bool folder = false;
+};
+constexpr FileRow kFiles[] = {
+    {"ensemble.yaml", kEnsembleRuntime},
+    {"*.onnx", "onnx"},
+    {"saved_model.pb", "openvino", true},
+    {"*.xml", "openvino"},
+    {"*.tflite", "openvino"},
+    {"*.pdmodel", "openvino"},
+    {"model.py", "python", true},
+    {"*.pt2", "python"},
+    {"*.pt", "python"},
+    {"*.ubj", "trees"},
+    {"*.xgb", "trees"},
+    {"*.lgb", "trees"},
+    {"model.json", "trees"},
+    {"xgboost.json", "trees"},
+    {"model.txt", "trees"},
+};
+// A single file that is given by itself may have any name.
+constexpr FileRow kSingleFiles[] = {{"*.json", "trees"}, {"*.txt", "trees"}, {"*.py", "python"}};
+
+bool Fits(const FileRow& row, const std::string& name) {
+  return row.pattern.starts_with('*') ? name.ends_with(row.pattern.substr(1)) : name == row.pattern;
 }
 
-// `data` is a file, or a folder that holds model.onnx; it may not leave the version's folder.
-Result<std::string> NamedModelFile(const fs::path& folder, const std::string& data) {
+// `data` is a file, or a folder that holds the default file; it may not leave the version's folder.
+Result<std::string> NamedModelFile(const fs::path& folder, const FlavorRow& row,
+                                   const std::string& data) {
   const fs::path relative = fs::path(data).lexically_normal();
   if (relative.is_absolute() || relative.empty() || *relative.begin() == "..") {
-    return base::InvalidArgument("MLmodel.flavors.onnx.data",
+    return base::InvalidArgument("MLmodel.flavors." + std::string(row.flavor) + ".data",
                                  "\"" + data + "\" is not a path below the version's folder",
                                  "bad_model");
   }
   std::error_code error;
-  for (const fs::path& path : {folder / relative, folder / relative / "model.onnx"}) {
+  for (const fs::path& path : {folder / relative, folder / relative / row.default_file}) {
     if (fs::is_regular_file(path, error)) return path.string();
   }
   return base::FailedPrecondition(
       "no_model_file", "MLmodel names \"" + data + "\", which the version does not have");
 }
 
-Result<std::string> OnlyOnnxFile(const fs::path& folder) {
+// What an MLmodel file says: a flavor of the table; else, when it can be run in Python at all,
+// that.
+struct Mlmodel {
+  std::optional<ModelFile> named;
+  bool python_function = false;
+};
+Result<Mlmodel> ReadMlmodel(const fs::path& folder) {
+  const std::string text = TRY(base::ReadFile((folder / "MLmodel").string(), kMaxMlmodelBytes));
+  Mlmodel found;
+  std::string data;
+  const FlavorRow* chosen = nullptr;
+  try {
+    const YAML::Node flavors = YAML::Load(text)["flavors"];
+    if (!flavors || !flavors.IsMap()) return found;
+    found.python_function = static_cast<bool>(flavors["python_function"]);
+    for (const FlavorRow& row : kFlavors) {
+      const YAML::Node flavor = flavors[std::string(row.flavor)];
+      if (!flavor || !flavor.IsMap() || !flavor["data"]) continue;
+      data = flavor["data"].as<std::string>();
+      chosen = &row;
+      break;
+    }
+  } catch (const YAML::Exception& error) {
+    return base::InvalidArgument("MLmodel", std::string("not readable as YAML: ") + error.what(),
+                                 "bad_model");
+  }
+  if (chosen != nullptr)
+    found.named =
+        ModelFile{std::string(chosen->runtime), TRY(NamedModelFile(folder, *chosen, data))};
+  return found;
+}
+
+// A file of the name "model" stands before others of its kind.
+bool IsNamedModel(const fs::path& path) { return path.stem() == "model"; }
+
+Result<std::optional<ModelFile>> ByFiles(const fs::path& folder) {
   std::error_code error;
-  std::vector<std::string> found;
-  size_t seen = 0;
+  std::vector<fs::path> files;
   for (auto it = fs::recursive_directory_iterator(folder, error);
        !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
-    if (++seen > kMaxFiles) break;
-    if (it->path().extension() == ".onnx" && it->is_regular_file(error))
-      found.push_back(it->path().string());
+    if (files.size() >= kMaxFiles) break;
+    if (it->is_regular_file(error)) files.push_back(it->path());
   }
-  if (found.size() == 1) return found[0];
-  return base::FailedPrecondition(
-      "no_model_file",
-      found.empty() ? "the version has no MLmodel with an ONNX flavor and no .onnx file"
-                    : "the version has no MLmodel with an ONNX flavor and " +
-                          std::to_string(found.size()) + " .onnx files: which one is meant?");
+  for (const FileRow& row : kFiles) {
+    std::vector<fs::path> fitting;
+    for (const fs::path& file : files) {
+      if (Fits(row, file.filename().string())) fitting.push_back(file);
+    }
+    if (fitting.empty()) continue;
+    std::vector<fs::path> named;
+    for (const fs::path& file : fitting) {
+      if (IsNamedModel(file)) named.push_back(file);
+    }
+    if (fitting.size() > 1 && named.size() == 1) fitting = named;
+    if (fitting.size() > 1) {
+      return base::FailedPrecondition("no_model_file",
+                                      "there are " + std::to_string(fitting.size()) + " files " +
+                                          std::string(row.pattern) + ": which one is meant?");
+    }
+    const fs::path path = row.folder ? fitting[0].parent_path() : fitting[0];
+    return std::optional(ModelFile{std::string(row.runtime), path.string()});
+  }
+  return std::optional<ModelFile>();
+}
+
+Result<ModelFile> SingleFile(const fs::path& path) {
+  const std::string name = path.filename().string();
+  for (const std::span<const FileRow> rows :
+       {std::span<const FileRow>(kFiles), std::span<const FileRow>(kSingleFiles)}) {
+    for (const FileRow& row : rows) {
+      if (row.pattern.starts_with('*') && Fits(row, name))
+        return ModelFile{std::string(row.runtime), path.string()};
+    }
+  }
+  return base::FailedPrecondition("no_model_file", "\"" + name + "\" is no model that can be run");
 }
 
 }  // namespace
 
-Result<std::string> FindModelFile(const std::string& version_folder) {
-  const fs::path folder(version_folder);
+Result<ModelFile> ChooseModelFile(const std::string& path) {
+  const fs::path folder(path);
   std::error_code error;
-  if (fs::is_regular_file(folder / "MLmodel", error)) {
-    const std::string data = TRY(OnnxDataOf((folder / "MLmodel").string()));
-    if (!data.empty()) return NamedModelFile(folder, data);
-  }
-  return OnlyOnnxFile(folder);
+  if (fs::is_regular_file(folder, error)) return SingleFile(folder);
+  Mlmodel mlmodel;
+  if (fs::is_regular_file(folder / "MLmodel", error)) mlmodel = TRY(ReadMlmodel(folder));
+  if (mlmodel.named) return *mlmodel.named;
+  auto found = TRY(ByFiles(folder));
+  // MLflow's own way to run its Python models stands before single files of theirs.
+  if (found && !(mlmodel.python_function && found->runtime == "python")) return *found;
+  if (mlmodel.python_function) return ModelFile{"python", path};
+  return base::FailedPrecondition("no_model_file",
+                                  "there is no MLmodel with a flavor that can be run, and no model "
+                                  "file (.onnx, saved_model.pb, "
+                                  ".xml, .tflite, model.py, .pt, .ubj, model.json, model.txt)");
 }
 
 inference::Request ZeroRow(const inference::ModelDescription& description) {

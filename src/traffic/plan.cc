@@ -2,6 +2,7 @@
 // Walk of a prediction, step "route": how a key finds its arm; and how plans are kept.
 #include "traffic/plan.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -87,6 +88,14 @@ size_t ChooseArm(const ServedEndpoint& endpoint, std::string_view key) {
   if (candidate == endpoint.arms.size()) return stable;
   const double bucket = static_cast<double>(SaltedHash(endpoint.plan.salt, key)) / 4294967296.0;
   return bucket < endpoint.arms[candidate].arm.weight ? candidate : stable;
+}
+
+const ServedArm& MainArm(const ServedEndpoint& endpoint) {
+  const auto stable =
+      std::ranges::find(endpoint.arms, kStable, [](const ServedArm& arm) { return arm.arm.name; });
+  if (stable != endpoint.arms.end()) return *stable;
+  CHECK(!endpoint.arms.empty(), "an endpoint has a version");
+  return endpoint.arms.front();
 }
 
 Status CheckEndpointName(const std::string& name) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Snapshot: an immutable value that many threads read and one replaces now and then. A reader
 // copies a shared_ptr under a lock that it shares with few other threads and only for that copy,
-// never with a change in progress. Private to traffic.
+// never with a change in progress.
 #pragma once
 
 #include <array>

@@ -6,6 +6,7 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/status.h"
 #include "inference/model_pool.h"
@@ -33,10 +34,13 @@ class RegistryLoader final : public VersionLoader {
           "version_not_ready",
           "version " + std::to_string(number) + " of model \"" + model + "\" is " + version.status);
     }
+    const std::string folder = TRY(registry_.Materialize(version));
+    ModelFile file = TRY(ChooseModelFile(folder));
     inference::ModelSource source;
     source.key = key;
-    source.runtime = "onnx";
-    source.path = TRY(FindModelFile(TRY(registry_.Materialize(version))));
+    source.runtime = std::move(file.runtime);
+    source.path = std::move(file.path);
+    source.folder = folder;
     auto loaded = TRY(pool_.Load(source));
     WarmUp(*loaded);
     return loaded;
@@ -51,21 +55,18 @@ class RegistryLoader final : public VersionLoader {
     return model + "/" + std::to_string(number);
   }
 
-  // Fills caches, so that the first caller does not wait for that; a model that dislikes zeros is
-  // not refused for it.
-  static void WarmUp(inference::LoadedModel& loaded) {
-    std::promise<void> ran;
-    loaded.Run(
-        ZeroRow(loaded.description()), {},
-        [&ran](const Result<inference::Response>&, inference::RunTiming) { ran.set_value(); });
-    ran.get_future().wait();
-  }
-
   registry::Registry& registry_;
   inference::ModelPool& pool_;
 };
 
 }  // namespace
+
+void WarmUp(inference::LoadedModel& loaded) {
+  std::promise<void> ran;
+  loaded.Run(ZeroRow(loaded.description()), {},
+             [&ran](const Result<inference::Response>&, inference::RunTiming) { ran.set_value(); });
+  ran.get_future().wait();
+}
 
 std::unique_ptr<VersionLoader> MakeRegistryLoader(registry::Registry& registry,
                                                   inference::ModelPool& pool) {

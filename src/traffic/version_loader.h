@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/status.h"
 #include "inference/model_pool.h"
@@ -25,14 +26,26 @@ class VersionLoader {
   virtual void Release(const std::string& model, int64_t version) = 0;
 };
 
-// The local model file of a version: what `flavors.onnx.data` of its MLmodel file names, else its
-// only *.onnx file. kFailedPrecondition (reason "no_model_file") when there is none, or no MLmodel
-// and more than one.
-base::Result<std::string> FindModelFile(const std::string& version_folder);
+// What opens a model, and what is opened.
+struct ModelFile {
+  std::string runtime;  // a row's name: "onnx", "openvino", "trees", "python"; kEnsembleRuntime
+  std::string path;     // a file; or the folder, where the folder is the model
+};
+// The runtime of a version whose files have ensemble.yaml: no row of the pool's, but other models
+// in a graph.
+inline constexpr std::string_view kEnsembleRuntime = "ensemble";
+// By the table in model_file.cc: what the flavors of its MLmodel file name, else the files
+// themselves. `path` is a version's folder, or a single file. kFailedPrecondition (reason
+// "no_model_file") when nothing there can be run, or several files of one kind could be meant.
+base::Result<ModelFile> ChooseModelFile(const std::string& path);
 
 // Inputs of one row: zeros, empty strings; a free dimension after the first counts as 1. Runs once
 // before the first caller does.
 inference::Request ZeroRow(const inference::ModelDescription& description);
+
+// Runs it, so that the first caller does not wait for caches to fill; a model that dislikes zeros
+// is not refused for it. Blocks.
+void WarmUp(inference::LoadedModel& loaded);
 
 // The product's loader. A version must be READY (reason "version_not_ready"). Both references must
 // outlive it.
