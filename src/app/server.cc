@@ -163,7 +163,7 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
   loader = traffic::MakeRegistryLoader(*registry, *pool);
   endpoints = std::make_unique<traffic::Endpoints>(*database, *events, *clock, *loader, metrics);
   repository = std::make_unique<repository::ModelRepository>(
-      repository::ModelRepository::Parts{*database, *events, *registry, *pool, *endpoints},
+      repository::ModelRepository::Parts{*database, *events, *clock, *registry, *pool, *endpoints},
       settings.repository, settings.process.data);
   rollouts = std::make_unique<traffic::Rollouts>(*database, *events, *clock, metrics, *endpoints,
                                                  traffic::MakeAnalyses(settings.rollout),
@@ -234,8 +234,8 @@ void Server::State::BuildFront(const Assembly& assembly) {
   std::vector<api::native::WebFile> web;
   for (const embedded::File& file : embedded::Web()) web.push_back({file.path, file.bytes});
   api::native::Register(router,
-                        {process, *clock, metrics, *events, *registry, *endpoints, *rollouts,
-                         *monitor, *pipelines, *lifecycle},
+                        {process, *clock, metrics, *events, *registry, *endpoints, *repository,
+                         *rollouts, *monitor, *pipelines, *lifecycle},
                         web);
   assembly.AddProtocols({router, *grpc, settings, metrics, *blobs, *tracking, *registry, *predictor,
                          *repository,

@@ -106,6 +106,14 @@ CLI::App* AddSettings(CLI::App& parent, const std::string& name, const std::stri
   add("--data", "data", "data folder");
   add("--http", "http.listen", "HOST:PORT of the HTTP server");
   add("--grpc", "grpc.listen", "HOST:PORT of the gRPC server");
+  sub->add_option_function<std::vector<std::string>>(
+         "--models",
+         [&arguments](const std::vector<std::string>& folders) {
+           std::string& list = arguments.flags["repository.models"];
+           for (const std::string& folder : folders) list += (list.empty() ? "" : ",") + folder;
+         },
+         "folder of models that are served without the registry; several times")
+      ->allow_extra_args(false);
   sub->add_flag_callback(
       "--insecure", [&arguments] { arguments.flags["insecure"] = "true"; },
       "allow addresses other than loopback without authentication");

@@ -102,6 +102,7 @@ std::vector<Command> TrafficCommands() {
        {},
        "endpoints",
        {{"ENDPOINT", "name"},
+        {"MANAGED", "managed"},
         {"EPOCH", "plan.epoch"},
         {"SINCE", "plan.since"},
         {"ARMS", "plan.arms"}}},

@@ -57,6 +57,16 @@ std::vector<int64_t> VersionsIn(const Window& window) {
   return versions;
 }
 
+// Those that are judged: what only answered without the registry is nobody's production.
+std::vector<int64_t> JudgedVersionsIn(const Window& window) {
+  std::vector<int64_t> versions;
+  for (const auto& [key, cell] : window.cells) {
+    if (key.second == kUnmanagedArm) continue;
+    if (versions.empty() || versions.back() != key.first) versions.push_back(key.first);
+  }
+  return versions;
+}
+
 }  // namespace
 
 std::optional<WindowQuality> Monitor::State::QualityOf(base::Micros start, const Window& window,
@@ -231,12 +241,12 @@ std::vector<Monitor::State::WindowToJudge> Monitor::State::CollectClosed(base::M
       WindowToJudge to_judge;
       to_judge.endpoint = name;
       bool open_parts = false;
-      for (const int64_t version : VersionsIn(window)) {
+      for (const int64_t version : JudgedVersionsIn(window)) {
         open_parts = open_parts || !IsJudged(name, version, start, kDriftPart) ||
                      !IsJudged(name, version, start, kQualityPart);
       }
       if (!open_parts) continue;
-      for (const int64_t version : VersionsIn(window)) {
+      for (const int64_t version : JudgedVersionsIn(window)) {
         to_judge.versions.push_back(Report(name, endpoint, start, window, version));
         const VersionProfile* profile = ProfileOf(endpoint, version);
         if (profile != nullptr && !IsJudged(name, version, start, kDriftPart)) {

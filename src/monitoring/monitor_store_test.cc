@@ -44,6 +44,19 @@ TEST_P(MonitorStore, ShowsAWindowsCountsDriftAndQuality) {
   EXPECT_EQ(ToJson(windows[0]).Find("quality")->Find("n")->AsInt(), 300);
 }
 
+TEST_P(MonitorStore, NeverJudgesWhatIsServedWithoutTheRegistry) {
+  Start();
+  for (uint64_t i = 1; i <= 300; ++i) {
+    PredictionRecord record = TestRecord(i, static_cast<base::Micros>(i), 0.9F, 30.0F, "EWR");
+    record.arm = "unmanaged";
+    Append(record);
+  }
+  Tick(30 * base::kDay);
+  EXPECT_EQ(monitor_->Windows("flights", {}, {}, {}).value().at(0).predictions, 300);
+  EXPECT_TRUE(Events("window.judged").empty());
+  EXPECT_TRUE(Alerts("firing").empty());
+}
+
 TEST_P(MonitorStore, TellsVersionsApartAndAddsThemUp) {
   Start();
   const auto first = Traffic(0, 300, 1);

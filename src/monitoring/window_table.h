@@ -43,6 +43,9 @@ struct RowFacts {
 };
 RowFacts FactsOf(const PredictionView& view, int64_t row, const ScoreRule& rule);
 
+// The arm of models that are served without the registry: counted, but never judged.
+inline constexpr std::string_view kUnmanagedArm = "unmanaged";
+
 enum class Joined { kNew, kDuplicate, kCorrected, kOutdated, kTooOld };
 
 // One version's part of a window (one arm of it).

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,13 +17,12 @@ using base::Status;
 
 namespace {
 
-// What a name answers with: an endpoint of the registry first, as for callers.
-ModelPtr AnswererOf(const traffic::Endpoints& endpoints,
-                    const std::shared_ptr<const traffic::ServedEndpoint>& unmanaged,
-                    const std::string& name) {
-  auto served = endpoints.Find(name);
-  if (served == nullptr) served = unmanaged;
-  return served == nullptr ? nullptr : traffic::MainArm(*served).model;
+// Who answers to a name: an endpoint of the registry first, as for callers.
+std::shared_ptr<const traffic::ServedEndpoint> EndpointOf(
+    const traffic::Endpoints& endpoints, std::shared_ptr<const traffic::ServedEndpoint> unmanaged,
+    std::string_view name) {
+  auto managed = endpoints.Find(name);
+  return managed != nullptr ? managed : std::move(unmanaged);
 }
 
 }  // namespace
@@ -43,12 +43,22 @@ Status ModelRepository::State::LoadSteps(const inference::ModelConfig& config,
   return Status::Ok();
 }
 
-Result<ModelPtr> ModelRepository::State::OpenEnsemble(const TritonConfig& config) {
+Result<ModelPtr> ModelRepository::State::OpenEnsemble(const std::string& name,
+                                                      const TritonConfig& config) {
+  const traffic::FindEndpoint find = [this](std::string_view endpoint) {
+    return EndpointOf(parts.endpoints, Find(endpoint), endpoint);
+  };
   std::vector<inference::FindModel> models;
   for (const inference::EnsembleStep& step : config.model.ensemble) {
     if (!step.version) {
-      models.emplace_back(
-          [this, name = step.model] { return AnswererOf(parts.endpoints, Find(name), name); });
+      if (traffic::LeadsTo(find, step.model, name)) {
+        return base::InvalidArgument(
+            "ensemble.steps", "'" + step.model + "' asks '" + name + "' itself", "bad_ensemble");
+      }
+      models.emplace_back([find, endpoint = step.model]() -> ModelPtr {
+        const auto answering = find(endpoint);
+        return answering == nullptr ? nullptr : traffic::MainArm(*answering).model;
+      });
       continue;
     }
     ModelPtr pinned;

@@ -83,10 +83,12 @@ Result<inference::ModelSource> ModelSourceOf(const std::string& key, const std::
 }
 
 std::shared_ptr<const traffic::ServedEndpoint> EndpointOf(
-    const std::string& name, const std::map<int64_t, LoadedVersion>& loaded, int64_t epoch) {
+    const std::string& name, const std::map<int64_t, LoadedVersion>& loaded, int64_t epoch,
+    base::Micros since) {
   auto endpoint = std::make_shared<traffic::ServedEndpoint>();
   endpoint->plan.endpoint = name;
   endpoint->plan.epoch = epoch;
+  endpoint->plan.since = since;
   for (auto version = loaded.rbegin(); version != loaded.rend(); ++version) {
     const bool newest = version == loaded.rbegin();
     const traffic::Arm arm{std::string(traffic::kUnmanaged), name, version->first,
@@ -136,7 +138,7 @@ Result<LoadedVersion> ModelRepository::State::OpenVersion(const std::string& nam
   LoadedVersion opened;
   opened.signature = SignatureOf(path);
   if (!config.model.ensemble.empty()) {
-    opened.model = TRY(OpenEnsemble(config));
+    opened.model = TRY(OpenEnsemble(name, config));
     traffic::WarmUp(*opened.model);
     return opened;
   }
@@ -271,7 +273,7 @@ void ModelRepository::State::Note(const std::string& name,
 
 void ModelRepository::State::Publish(const std::string& name, Entry next) {
   auto models = std::make_shared<ServedModels>(*served.Get());
-  models->models[name] = EndpointOf(name, next.loaded, ++epoch);
+  models->models[name] = EndpointOf(name, next.loaded, ++epoch, parts.clock.Now());
   std::set<std::string> kept;
   for (const auto& [number, version] : next.loaded) kept.insert(version.key);
   Entry former;

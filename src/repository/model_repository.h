@@ -66,6 +66,7 @@ class ModelRepository {
   struct Parts {
     storage::Database& database;
     events::EventLog& events;
+    base::Clock& clock;
     registry::Registry& registry;
     inference::ModelPool& pool;
     traffic::Endpoints& endpoints;

@@ -317,6 +317,18 @@ TEST_F(Repository, AnEnsembleInAFolderBringsItsModelsAlong) {
   EXPECT_EQ(Ask("a_both"), 15);
 }
 
+TEST_F(Repository, EnsemblesThatAskEachOtherAreRefused) {
+  ASSERT_TRUE(Start({}).ok());
+  ASSERT_TRUE(LoadFiles("first", "times 2").ok());
+  ASSERT_TRUE(LoadFiles("second", "times 10").ok());
+  ASSERT_TRUE(repository->Load({"both", kTwoSteps, {}, kLocal}).ok());
+  const std::string back = R"({"platform": "ensemble", "ensemble_scheduling": {"step": [
+      {"model_name": "both", "model_version": -1, "input_map": {"raw": "x"},
+       "output_map": {"end": "y"}}]}})";
+  EXPECT_EQ(repository->Load({"first", back, {}, kLocal}).reason(), "bad_ensemble");
+  EXPECT_EQ(Ask("both"), 20);
+}
+
 TEST_F(Repository, AnEnsembleOfItselfIsRefused) {
   ASSERT_TRUE(Start({}).ok());
   const auto status = repository->Load({"first", kTwoSteps, {}, kLocal});

@@ -69,7 +69,7 @@ struct ModelRepository::State {
                             const TritonConfig& config, bool again, Entry& next);
   base::Result<LoadedVersion> OpenVersion(const std::string& name, int64_t number,
                                           const Source& source, const TritonConfig& config);
-  base::Result<ModelPtr> OpenEnsemble(const TritonConfig& config);
+  base::Result<ModelPtr> OpenEnsemble(const std::string& name, const TritonConfig& config);
   // The models of an ensemble, loaded from the folders where they are not yet.
   base::Status LoadSteps(const inference::ModelConfig& config, const events::Actor& actor);
   void Publish(const std::string& name, Entry next);

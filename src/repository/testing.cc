@@ -66,15 +66,48 @@ RepositoryHouse::~RepositoryHouse() { repository.reset(); }
 
 base::Status RepositoryHouse::Start(RepositorySettings settings) {
   repository = std::make_unique<ModelRepository>(
-      ModelRepository::Parts{*database_, events_, *registry_, pool_, *endpoints_},
+      ModelRepository::Parts{*database_, events_, clock_, *registry_, pool_, *endpoints_},
       std::move(settings), data_.path());
   return repository->Start();
+}
+
+int64_t RepositoryHouse::Register(const std::string& model,
+                                  const std::map<std::string, std::string>& files) {
+  if (!registry_->GetModel(model).ok())
+    Must(registry_->CreateModel(model, {}, "", kLocal).status());
+  registry::CreateVersionRequest request;
+  request.model = model;
+  request.source = "runs:/r/model";
+  request.source_folder = "artifacts/" + std::to_string(++registered_);
+  request.run_id = "r";
+  request.actor = kLocal;
+  for (const auto& [path, text] : files)
+    Must(blobs_->Put(request.source_folder + "/" + path, text).status());
+  return registry_->CreateVersion(request).TakeValue().number;
+}
+
+base::Status RepositoryHouse::Serve(const std::string& model, int64_t version) {
+  return endpoints_->Apply(model, {{"stable", model, version, 1}}, kLocal, "test").status();
+}
+
+base::Status RepositoryHouse::Restart() {
+  repository.reset();
+  endpoints_.reset();
+  loader_ = traffic::MakeRegistryLoader(*registry_, pool_);
+  endpoints_ =
+      std::make_unique<traffic::Endpoints>(*database_, events_, clock_, *loader_, metrics_);
+  return endpoints_->Start();
 }
 
 void RepositoryHouse::Write(const std::string& path, const std::string& text) const {
   const std::filesystem::path whole(folder / path);
   std::filesystem::create_directories(whole.parent_path());
   std::ofstream(whole) << text;
+}
+
+double RepositoryHouse::AskEndpoint(const std::string& name) const {
+  const auto endpoint = endpoints_->Find(name);
+  return endpoint == nullptr ? -1 : AskModel(*traffic::MainArm(*endpoint).model);
 }
 
 double RepositoryHouse::Ask(const std::string& name, int64_t version) const {
@@ -84,14 +117,17 @@ double RepositoryHouse::Ask(const std::string& name, int64_t version) const {
   } else if (const auto endpoint = repository->Find(name)) {
     model = endpoint->arms.at(traffic::ChooseArm(*endpoint, "any key")).model;
   }
-  if (model == nullptr) return -1;
+  return model == nullptr ? -1 : AskModel(*model);
+}
+
+double RepositoryHouse::AskModel(inference::LoadedModel& model) {
   std::promise<base::Result<inference::Response>> answer;
   inference::Request request = inference::OneNumber({1});
-  request.inputs[0].name = model->description().inputs.at(0).name;
-  model->Run(std::move(request), {},
-             [&answer](base::Result<inference::Response> response, inference::RunTiming) {
-               answer.set_value(std::move(response));
-             });
+  request.inputs[0].name = model.description().inputs.at(0).name;
+  model.Run(std::move(request), {},
+            [&answer](base::Result<inference::Response> response, inference::RunTiming) {
+              answer.set_value(std::move(response));
+            });
   const auto response = answer.get_future().get();
   CHECK(response.ok(), response.status().ToString());
   return response->outputs.at(0).tensor.NumberAt(0);

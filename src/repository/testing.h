@@ -3,6 +3,8 @@
 // they multiply ("times 3"), opened by a runtime named "onnx".
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,6 +35,13 @@ class RepositoryHouse {
   void Write(const std::string& path, const std::string& text) const;  // below `folder`
   // The one number that the model gives for 1, or -1 when it is not served.
   double Ask(const std::string& name, int64_t version = 0) const;
+  // A version of a registered model with these files; its endpoint's stable version; a new start of
+  // the endpoints.
+  int64_t Register(const std::string& model, const std::map<std::string, std::string>& files);
+  base::Status Serve(const std::string& model, int64_t version);
+  base::Status Restart();
+  double AskEndpoint(const std::string& name) const;
+  std::vector<std::string> LoadedKeys() const { return pool_.Loaded(); }
   std::string Index() const;  // "a/1 READY, b/0 UNAVAILABLE"
   std::vector<events::Event> Events() const;
 
@@ -40,6 +49,8 @@ class RepositoryHouse {
   std::unique_ptr<ModelRepository> repository;
 
  private:
+  static double AskModel(inference::LoadedModel& model);
+
   storage::TestFolder data_;
   storage::TestDatabase database_{"sqlite"};
   base::DrivenClock clock_{1'000'000};
@@ -50,6 +61,7 @@ class RepositoryHouse {
   inference::ModelPool pool_;
   std::unique_ptr<traffic::VersionLoader> loader_;
   std::unique_ptr<traffic::Endpoints> endpoints_;
+  int registered_ = 0;
 
  public:
   registry::Registry& registry() { return *registry_; }

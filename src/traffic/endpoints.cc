@@ -83,6 +83,12 @@ struct Endpoints::State {
   std::map<std::string, VersionKey> standby;  // what a rollback of the endpoint would restore
   std::vector<VersionKey> asked;              // by LoadVersion, oldest first
 
+  std::shared_ptr<const ServedEndpoint> Find(std::string_view endpoint) const {
+    const auto now = served.Get();
+    const auto found = now->endpoints.find(endpoint);
+    return found == now->endpoints.end() ? nullptr : found->second;
+  }
+
   Result<ModelPtr> LoadOrFind(const VersionKey& key) {
     const auto now = served.Get();
     const auto found = now->models.find(key);
@@ -164,6 +170,19 @@ struct Endpoints::State {
     Publish(next);
   }
 
+  // At start: the plan's versions, and what a rollback would restore.
+  Status Restore(const Plan& plan, std::optional<Arm>& restorable) {
+    std::map<VersionKey, ModelPtr> loaded;
+    Status status = LoadArms(plan.arms, loaded);
+    // A standby that is gone makes rollback slower or impossible, not serving: LoadArms has logged
+    // it.
+    if (restorable && !LoadArms({*restorable}, loaded).ok()) restorable.reset();
+    if (MakeServed(plan, loaded) == nullptr) return status;
+    std::lock_guard lock(change_mutex);
+    Serve(plan, restorable, loaded);
+    return status;
+  }
+
   Status CheckExpected(const PlanChange& change, const std::optional<Plan>& current) const {
     const int64_t epoch = current ? current->epoch : 0;
     if (!change.expected_epoch || *change.expected_epoch == epoch) return Status::Ok();
@@ -196,8 +215,10 @@ struct Endpoints::State {
 
 Endpoints::Endpoints(storage::Database& database, events::EventLog& events, base::Clock& clock,
                      VersionLoader& loader, base::Metrics& metrics)
-    : state_(std::make_unique<State>(database, events, clock, loader, metrics)) {}
-Endpoints::~Endpoints() = default;
+    : state_(std::make_unique<State>(database, events, clock, loader, metrics)) {
+  loader.Follow([state = state_.get()](std::string_view name) { return state->Find(name); });
+}
+Endpoints::~Endpoints() { state_->loader.Follow(nullptr); }
 
 Status Endpoints::Start() {
   std::vector<Plan> plans;
@@ -208,26 +229,28 @@ Status Endpoints::Start() {
       restorable[plan.endpoint] = TRY(RestorableArm(transaction, plan));
     return Status::Ok();
   }));
-  Status first;
-  for (const Plan& plan : plans) {
-    std::map<VersionKey, ModelPtr> loaded;
-    Status status = state_->LoadArms(plan.arms, loaded);
-    if (first.ok() && !status.ok()) first = std::move(status);
-    const std::optional<Arm>& back = restorable[plan.endpoint];
-    // A standby that is gone makes rollback slower or impossible, not serving: LoadArms has logged
-    // it.
-    if (back && !state_->LoadArms({*back}, loaded).ok()) restorable[plan.endpoint].reset();
-    if (MakeServed(plan, loaded) == nullptr) continue;
-    std::lock_guard lock(state_->change_mutex);
-    state_->Serve(plan, restorable[plan.endpoint], loaded);
+  // An ensemble that follows an endpoint waits until that one is served.
+  Status first, waited;
+  for (bool progress = true; progress && !plans.empty();) {
+    waited = Status::Ok();
+    std::vector<Plan> waiting;
+    for (const Plan& plan : plans) {
+      Status status = state_->Restore(plan, restorable[plan.endpoint]);
+      if (status.ok()) continue;
+      const bool may_come = status.reason() == "step_not_loaded";
+      if (may_come) waiting.push_back(plan);
+      Status& kept = may_come ? waited : first;
+      if (kept.ok()) kept = std::move(status);
+    }
+    progress = waiting.size() < plans.size();
+    plans = std::move(waiting);
   }
+  if (first.ok()) first = std::move(waited);
   return first;
 }
 
 std::shared_ptr<const ServedEndpoint> Endpoints::Find(std::string_view endpoint) const {
-  const auto served = state_->served.Get();
-  const auto found = served->endpoints.find(endpoint);
-  return found == served->endpoints.end() ? nullptr : found->second;
+  return state_->Find(endpoint);
 }
 
 Result<ModelPtr> Endpoints::LoadVersion(const std::string& model, int64_t version) {

@@ -2,16 +2,25 @@
 // Walk of a version, step "rollout": registry -> local files -> the pool.
 #include "traffic/version_loader.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <future>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "base/files.h"
 #include "base/status.h"
+#include "inference/ensemble.h"
 #include "inference/model_pool.h"
 #include "inference/tensor.h"
 #include "registry/registry.h"
+#include "traffic/endpoints.h"
+#include "traffic/ensemble_file.h"
 
 namespace slipway::traffic {
 
@@ -19,15 +28,51 @@ using base::Result;
 
 namespace {
 
+using ModelPtr = std::shared_ptr<inference::LoadedModel>;
+
+constexpr int kMaxDepth = 16;  // of ensembles in ensembles
+constexpr int64_t kMaxEnsembleBytes = 1 << 20;
+
 class RegistryLoader final : public VersionLoader {
  public:
   RegistryLoader(registry::Registry& registry, inference::ModelPool& pool)
       : registry_(registry), pool_(pool) {}
 
-  Result<std::shared_ptr<inference::LoadedModel>> Load(const std::string& model,
-                                                       int64_t number) override {
+  Result<ModelPtr> Load(const std::string& model, int64_t number) override {
+    auto loaded = TRY(LoadAny(model, number, 0));
+    std::lock_guard lock(mutex_);
+    held_.insert({model, number});
+    return loaded;
+  }
+
+  void Release(const std::string& model, int64_t number) override {
+    std::lock_guard lock(mutex_);
+    held_.erase({model, number});
+    DropUnused({model, number});
+  }
+
+  void Follow(FindEndpoint find) override { find_ = std::move(find); }
+
+ private:
+  using VersionKey = std::pair<std::string, int64_t>;
+  // A version that is a graph, and the versions that it names.
+  struct LoadedEnsemble {
+    ModelPtr model;
+    std::vector<VersionKey> parts;
+  };
+
+  static std::string KeyOf(const std::string& model, int64_t number) {
+    return model + "/" + std::to_string(number);
+  }
+
+  Result<ModelPtr> LoadAny(const std::string& model, int64_t number, int depth) {
     const std::string key = KeyOf(model, number);
     if (auto loaded = pool_.Find(key)) return loaded;
+    {
+      std::lock_guard lock(mutex_);
+      const auto found = ensembles_.find({model, number});
+      if (found != ensembles_.end()) return found->second.model;
+    }
     const registry::Version version = TRY(registry_.GetVersion(model, number));
     if (version.status != "READY") {
       return base::FailedPrecondition(
@@ -36,6 +81,7 @@ class RegistryLoader final : public VersionLoader {
     }
     const std::string folder = TRY(registry_.Materialize(version));
     ModelFile file = TRY(ChooseModelFile(folder));
+    if (file.runtime == kEnsembleRuntime) return LoadEnsemble({model, number}, file.path, depth);
     inference::ModelSource source;
     source.key = key;
     source.runtime = std::move(file.runtime);
@@ -46,20 +92,96 @@ class RegistryLoader final : public VersionLoader {
     return loaded;
   }
 
-  void Release(const std::string& model, int64_t number) override {
-    pool_.Unload(KeyOf(model, number));
+  Result<ModelPtr> LoadEnsemble(const VersionKey& key, const std::string& path, int depth) {
+    if (depth >= kMaxDepth) {
+      return base::InvalidArgument("ensemble.steps",
+                                   "ensembles in ensembles, more than " + std::to_string(kMaxDepth),
+                                   "bad_ensemble");
+    }
+    EnsembleFile file = TRY(ParseEnsembleFile(TRY(base::ReadFile(path, kMaxEnsembleBytes))));
+    LoadedEnsemble ensemble;
+    std::vector<inference::FindModel> models;
+    for (size_t i = 0; i < file.config.ensemble.size(); ++i) {
+      inference::EnsembleStep& step = file.config.ensemble[i];
+      if (!file.aliases[i].empty())
+        step.version = TRY(registry_.GetByAlias(step.model, file.aliases[i])).number;
+      auto found = FindStep(key.first, step, depth);
+      if (!found.ok()) {
+        base::Status why = std::move(found).TakeStatus();
+        return std::move(why).Annotate("step " + std::to_string(i) + " (\"" + step.model + "\")");
+      }
+      if (step.version) ensemble.parts.emplace_back(step.model, *step.version);
+      models.push_back(std::move(*found));
+    }
+    ensemble.model = TRY(inference::MakeEnsemble(std::move(file.config), std::move(models)));
+    WarmUp(*ensemble.model);
+    std::lock_guard lock(mutex_);
+    const auto [at, is_new] = ensembles_.emplace(key, std::move(ensemble));
+    if (is_new) {
+      for (const VersionKey& part : at->second.parts) ++needed_[part];
+    }
+    return at->second.model;
   }
 
- private:
-  static std::string KeyOf(const std::string& model, int64_t number) {
-    return model + "/" + std::to_string(number);
+  // A version by its number, for ever; else whatever the endpoint of that name answers with.
+  Result<inference::FindModel> FindStep(const std::string& ensemble,
+                                        const inference::EnsembleStep& step, int depth) {
+    if (step.version) {
+      auto model = TRY(LoadAny(step.model, *step.version, depth + 1));
+      return inference::FindModel([model] { return model; });
+    }
+    if (!find_) return base::FailedPrecondition("step_not_loaded", "there are no endpoints here");
+    if (LeadsTo(find_, step.model, ensemble)) {
+      return base::InvalidArgument(
+          "ensemble.steps", "endpoint \"" + step.model + "\" asks \"" + ensemble + "\" itself",
+          "bad_ensemble");
+    }
+    return inference::FindModel([find = find_, name = step.model]() -> ModelPtr {
+      const auto served = find(name);
+      return served == nullptr ? nullptr : MainArm(*served).model;
+    });
+  }
+
+  // With mutex_ held. What nobody holds and no ensemble needs.
+  void DropUnused(const VersionKey& key) {
+    if (held_.contains(key)) return;
+    if (const auto needed = needed_.find(key); needed != needed_.end()) return;
+    const auto ensemble = ensembles_.find(key);
+    if (ensemble == ensembles_.end()) return pool_.Unload(KeyOf(key.first, key.second));
+    const std::vector<VersionKey> parts = std::move(ensemble->second.parts);
+    ensembles_.erase(ensemble);
+    for (const VersionKey& part : parts) {
+      if (--needed_[part] > 0) continue;
+      needed_.erase(part);
+      DropUnused(part);
+    }
   }
 
   registry::Registry& registry_;
   inference::ModelPool& pool_;
+  FindEndpoint find_;
+  std::mutex mutex_;           // over the three below
+  std::set<VersionKey> held_;  // by whoever called Load
+  std::map<VersionKey, LoadedEnsemble> ensembles_;
+  std::map<VersionKey, int64_t> needed_;  // versions that ensembles name
 };
 
+bool LeadsTo(const FindEndpoint& find, const std::string& name, const std::string& target,
+             int depth) {
+  if (name == target || depth >= kMaxDepth) return true;
+  const auto served = find(name);
+  if (served == nullptr) return false;
+  const auto& steps = MainArm(*served).model->config().ensemble;
+  return std::ranges::any_of(steps, [&](const inference::EnsembleStep& step) {
+    return !step.version && LeadsTo(find, step.model, target, depth + 1);
+  });
+}
+
 }  // namespace
+
+bool LeadsTo(const FindEndpoint& find, const std::string& name, const std::string& target) {
+  return LeadsTo(find, name, target, 0);
+}
 
 void WarmUp(inference::LoadedModel& loaded) {
   std::promise<void> ran;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +15,14 @@
 
 namespace slipway::traffic {
 
+struct ServedEndpoint;
+// Never blocks; nullptr: there is none of that name.
+using FindEndpoint = std::function<std::shared_ptr<const ServedEndpoint>(std::string_view)>;
+
+// Whether asking the endpoint `name` asks, by the steps of ensembles that follow endpoints, also
+// `target`.
+bool LeadsTo(const FindEndpoint& find, const std::string& name, const std::string& target);
+
 // Thread-safe.
 class VersionLoader {
  public:
@@ -22,8 +31,11 @@ class VersionLoader {
   // whoever asks.
   virtual base::Result<std::shared_ptr<inference::LoadedModel>> Load(const std::string& model,
                                                                      int64_t version) = 0;
-  // No endpoint needs it any more; requests in flight keep it until they end.
+  // No endpoint needs it any more; requests in flight keep it until they end, and so does an
+  // ensemble that it is part of.
   virtual void Release(const std::string& model, int64_t version) = 0;
+  // How steps of ensembles find what an endpoint answers with. Called once, before any Load.
+  virtual void Follow([[maybe_unused]] FindEndpoint find) {}
 };
 
 // What opens a model, and what is opened.

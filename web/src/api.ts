@@ -73,6 +73,8 @@ export interface PlanArm {
 
 export interface Endpoint {
   name: string;
+  /** false: served without the registry. */
+  managed: boolean;
   plan: { epoch: number; salt: string; since: string; arms: PlanArm[] };
   arms: {
     name: string;

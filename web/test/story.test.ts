@@ -101,7 +101,7 @@ test("a decision that an archived version wins names the winner", () => {
 });
 
 test("the split shows stable first and shadows last", () => {
-  const endpoint: Endpoint = { name: "e", plan: { epoch: 1, salt: "", since: "", arms: [{ name: "shadow", model: "m", version: 3, weight: 0 }, { name: "candidate", model: "m", version: 2, weight: 0.6 }, { name: "stable", model: "m", version: 1, weight: 0.4 }] }, arms: [] };
+  const endpoint: Endpoint = { name: "e", managed: true, plan: { epoch: 1, salt: "", since: "", arms: [{ name: "shadow", model: "m", version: 3, weight: 0 }, { name: "candidate", model: "m", version: 2, weight: 0.6 }, { name: "stable", model: "m", version: 1, weight: 0.4 }] }, arms: [] };
   assert.deepEqual(splitOf(endpoint).map(({ name }) => name), ["stable", "candidate", "shadow"]);
 });
 

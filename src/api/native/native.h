@@ -20,6 +20,7 @@
 #include "net/http.h"
 #include "pipelines/pipelines.h"
 #include "registry/registry.h"
+#include "repository/model_repository.h"
 #include "traffic/endpoints.h"
 #include "traffic/rollouts.h"
 
@@ -49,6 +50,7 @@ struct Parts {
   events::EventLog& events;
   registry::Registry& registry;
   traffic::Endpoints& endpoints;
+  repository::ModelRepository& repository;
   traffic::Rollouts& rollouts;
   monitoring::Monitor& monitor;
   pipelines::Pipelines& pipelines;

@@ -33,18 +33,35 @@ Json ArmJson(const Parts& parts, const std::string& endpoint, const traffic::Arm
             {{"p50", quantile_ms(0.5)}, {"p95", quantile_ms(0.95)}, {"p99", quantile_ms(0.99)}})}});
 }
 
-Json EndpointJson(const Parts& parts, const traffic::Plan& plan) {
+Json EndpointJson(const Parts& parts, const traffic::Plan& plan, bool managed) {
   Json arms = Json::MakeArray();
   for (const traffic::Arm& arm : plan.arms) arms.Append(ArmJson(parts, plan.endpoint, arm));
-  return Json::MakeObject(
-      {{"name", plan.endpoint}, {"plan", ToJson(plan)}, {"arms", std::move(arms)}});
+  return Json::MakeObject({{"name", plan.endpoint},
+                           {"managed", managed},
+                           {"plan", ToJson(plan)},
+                           {"arms", std::move(arms)}});
 }
 
 base::Result<Json> ShowEndpoint(const Parts& parts, const std::string& name) {
-  const auto served = parts.endpoints.Find(name);
+  if (const auto served = parts.endpoints.Find(name))
+    return EndpointJson(parts, served->plan, true);
+  const auto served = parts.repository.Find(name);
   if (served == nullptr)
     return base::NotFound("endpoint_not_found", "no endpoint is named '" + name + "'");
-  return EndpointJson(parts, served->plan);
+  return EndpointJson(parts, served->plan, false);
+}
+
+// Those of the registry, then the models that are served without it.
+Json ListEndpoints(const Parts& parts) {
+  Json endpoints = Json::MakeArray();
+  for (const traffic::Plan& plan : parts.endpoints.List())
+    endpoints.Append(EndpointJson(parts, plan, true));
+  for (const std::string& name : parts.repository.Names()) {
+    const auto served = parts.repository.Find(name);
+    if (served != nullptr && parts.endpoints.Find(name) == nullptr)
+      endpoints.Append(EndpointJson(parts, served->plan, false));
+  }
+  return Json::MakeObject({{"endpoints", std::move(endpoints)}});
 }
 
 base::Result<Json> Rollback(const Parts& parts, const net::HttpRequest& request) {
@@ -89,12 +106,8 @@ net::HttpResponse PromoteOrRefuse(const Parts& parts, const net::HttpRequest& re
 }  // namespace
 
 void RegisterTraffic(net::Router& router, const Parts& parts) {
-  AddJson(router, "GET", "/api/v1/endpoints", [parts](net::HttpRequest&) -> base::Result<Json> {
-    Json endpoints = Json::MakeArray();
-    for (const traffic::Plan& plan : parts.endpoints.List())
-      endpoints.Append(EndpointJson(parts, plan));
-    return Json::MakeObject({{"endpoints", std::move(endpoints)}});
-  });
+  AddJson(router, "GET", "/api/v1/endpoints",
+          [parts](net::HttpRequest&) -> base::Result<Json> { return ListEndpoints(parts); });
   AddJson(router, "GET", "/api/v1/endpoints/{endpoint}", [parts](net::HttpRequest& request) {
     return ShowEndpoint(parts, request.GetParam("endpoint"));
   });

@@ -78,7 +78,7 @@ export function endpointChoice(store: Store): Child {
     h(
       "select",
       { value: store.endpoint?.name, onchange: (event) => store.choose({ endpoint: (event.target as HTMLSelectElement).value }) },
-      all.map((endpoint) => h("option", { value: endpoint.name, key: endpoint.name }, endpoint.name)),
+      all.map((endpoint) => h("option", { value: endpoint.name, key: endpoint.name }, endpoint.managed ? endpoint.name : `${endpoint.name} (unmanaged)`)),
     ),
   );
 }
@@ -115,10 +115,10 @@ function figures(store: Store): Figure[] {
 
 function serving(store: Store): Figure {
   const arms = store.endpoint?.plan.arms ?? [];
-  const stable = arms.find((arm) => arm.name === "stable");
+  const stable = arms.find((arm) => arm.name === "stable") ?? arms.find((arm) => arm.name === "unmanaged");
   const candidate = arms.find((arm) => arm.name === "candidate");
   const stage = store.models.data?.models.find((model) => model.name === stable?.model)?.versions.find((version) => version.version === stable?.version)?.stage;
-  const note = candidate ? `canary v${candidate.version} takes ${finePercent(candidate.weight)}` : stage ? stageWord(stage) : "";
+  const note = candidate ? `canary v${candidate.version} takes ${finePercent(candidate.weight)}` : stage ? stageWord(stage) : stable?.name === "unmanaged" ? "unmanaged" : "";
   return { label: `${store.endpoint?.name ?? ""} answers with`, value: stable ? `v${stable.version}` : kNone, note, href: "#traffic", tone: candidate ? "info" : "" };
 }
 

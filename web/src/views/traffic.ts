@@ -41,7 +41,9 @@ function endpointView(store: Store, endpoint: Endpoint): Node {
       "div",
       { class: "endpoint-head" },
       h("h3", { title: endpoint.name }, endpoint.name),
-      h("span", { class: "muted" }, "plan ", h("span", { class: "strong" }, String(endpoint.plan.epoch)), " since ", timeOf(endpoint.plan.since, store.now)),
+      endpoint.managed
+        ? h("span", { class: "muted" }, "plan ", h("span", { class: "strong" }, String(endpoint.plan.epoch)), " since ", timeOf(endpoint.plan.since, store.now))
+        : h("span", { class: "muted", title: "Loaded by a caller or from a folder: no gates, no stage, never judged" }, "unmanaged"),
       h("span", { class: "rate" }, rates.length > 1 && sparkline(rates, 84, 22, "Requests a second, last two minutes"), h("span", { class: "strong" }, rate === null ? "\u2013" : significant(rate, 2)), h("span", { class: "muted" }, " req/s")),
     ),
     splitBar(endpoint),
