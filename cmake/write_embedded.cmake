@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Run at build time: writes OUTPUT, a .cc that takes every file below FOLDER into the binary with the assembler's .incbin.
 file(GLOB_RECURSE files RELATIVE ${FOLDER} ${FOLDER}/*)
+list(FILTER files EXCLUDE REGEX "__pycache__")
 if(NOT files)
   message(FATAL_ERROR "nothing to embed for ${NAME}: ${FOLDER} is empty")
 endif()

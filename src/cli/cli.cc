@@ -132,6 +132,28 @@ CLI::App* AddSettings(CLI::App& parent, const std::string& name, const std::stri
   return sub;
 }
 
+CLI::App* AddCheck(CLI::App& app, CheckArguments& check) {
+  CLI::App* command =
+      app.add_subcommand("check", "Hold a model's answers against a golden set, output by output");
+  command
+      ->add_option("model", check.model,
+                   "a model's file or folder; else MODEL/VERSION or an endpoint of the server")
+      ->required();
+  command
+      ->add_option("--golden", check.golden,
+                   ".npz with an array for each input and for the outputs to compare")
+      ->required();
+  command->add_flag("--bitwise", check.options.bitwise, "every bit must be the same");
+  command->add_option("--absolute", check.options.absolute, "tolerance (default 1e-6)")
+      ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--relative", check.options.relative,
+                   "tolerance, times the expected value (default 1e-5)")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--runtime", check.runtime, "of a file: onnx, trees, openvino, python");
+  return command;
+}
+
 }  // namespace
 
 int Main(int argc, char** argv) {
@@ -175,6 +197,28 @@ int Main(int argc, char** argv) {
     chosen = [&] {
       labels.server = global.server;
       return PostLabels(labels);
+    };
+  });
+  CheckArguments check;
+  AddCheck(app, check)->callback([&] {
+    chosen = [&] {
+      check.server = global.server;
+      check.json = global.json;
+      return Check(check);
+    };
+  });
+  ExportArguments export_arguments;
+  CLI::App* export_command = app.add_subcommand(
+      "export", "Turn a model into ONNX and prove that it answers the same (-- --help tells more)");
+  export_command->prefix_command();
+  export_command
+      ->add_option("--python", export_arguments.python, "interpreter with the model's framework")
+      ->envname("SLIPWAY_PYTHON");
+  export_command->callback([&] {
+    export_arguments.words = export_command->remaining();
+    chosen = [&] {
+      export_arguments.server = global.server;
+      return Export(export_arguments);
     };
   });
   for (const Command& command : Commands()) AddCommand(app, command, global, chosen);

@@ -6,6 +6,9 @@
 
 #include <map>
 #include <string>
+#include <vector>
+
+#include "inference/golden_set.h"
 
 namespace slipway::cli {
 
@@ -34,5 +37,24 @@ struct LabelsArguments {
   std::string path;  // CSV with a header: prediction_id or request_id (and row), value, time
 };
 int PostLabels(const LabelsArguments& arguments);
+
+struct CheckArguments {
+  std::string server;
+  std::string model;    // a file or folder here; else "name/3", or the name of an endpoint
+  std::string golden;   // .npz: arrays by the names of inputs and outputs
+  std::string runtime;  // of a file here; empty: by what it is
+  inference::CheckOptions options;
+  bool json = false;
+};
+// Prints how each output differs and its worst rows. 0 exactly when all are equal.
+int Check(const CheckArguments& arguments);
+
+struct ExportArguments {
+  std::string server;              // of --register
+  std::string python = "python3";  // an interpreter that has the model's framework
+  std::vector<std::string> words;  // the worker's own: its --help tells
+};
+// The worker's exit status: 0 exported, 3 refused because the export differs from its source.
+int Export(const ExportArguments& arguments);
 
 }  // namespace slipway::cli

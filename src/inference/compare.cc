@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <utility>
@@ -45,6 +46,7 @@ double Distance(double expected, double actual) {
 struct Tolerance {
   double absolute;
   double relative;
+  bool bitwise = false;
   [[nodiscard]] bool Allows(double expected, double distance) const {
     return distance == 0 ||
            (std::isfinite(distance) && distance <= absolute + relative * std::abs(expected));
@@ -99,7 +101,14 @@ class ValueComparison {
                             actual_.As<uint64_t>()[static_cast<size_t>(i)];
     return hidden ? 1 : distance;
   }
+  [[nodiscard]] bool SameBits(int64_t i) const {
+    if (kind_ == Kind::kText) return DistanceAt(i) == 0;
+    const size_t size = SizeOf(expected_.type());
+    const size_t at = static_cast<size_t>(i) * size;
+    return std::memcmp(expected_.bytes().data() + at, actual_.bytes().data() + at, size) == 0;
+  }
   [[nodiscard]] bool WithinTolerance(int64_t i, double distance) const {
+    if (tolerance_.bitwise) return SameBits(i);
     return kind_ == Kind::kFloating ? tolerance_.Allows(expected_.NumberAt(i), distance)
                                     : distance == 0;
   }
@@ -120,7 +129,7 @@ OutputComparison CompareOne(const NamedTensor& expected, const NamedTensor* actu
   }
   const Tensor& a = expected.tensor;
   const Tensor& b = actual->tensor;
-  if (KindOf(a.type()) != KindOf(b.type())) {
+  if (KindOf(a.type()) != KindOf(b.type()) || (tolerance.bitwise && a.type() != b.type())) {
     result.difference = std::string(DataTypeName(a.type())) + " expected, got " +
                         std::string(DataTypeName(b.type()));
     return result;
@@ -148,12 +157,12 @@ std::string Comparison::Summary() const {
   return "equal";
 }
 
-Comparison CompareOutputs(const Response& expected, const Response& actual, double absolute,
-                          double relative) {
+namespace {
+
+Comparison CompareWithin(const Response& expected, const Response& actual, Tolerance tolerance) {
   Comparison comparison;
   for (const NamedTensor& output : expected.outputs) {
-    comparison.outputs.push_back(
-        CompareOne(output, FindOutput(actual, output.name), {absolute, relative}));
+    comparison.outputs.push_back(CompareOne(output, FindOutput(actual, output.name), tolerance));
   }
   for (const NamedTensor& output : actual.outputs) {
     if (FindOutput(expected, output.name) != nullptr) continue;
@@ -163,6 +172,17 @@ Comparison CompareOutputs(const Response& expected, const Response& actual, doub
   }
   comparison.equal = std::ranges::all_of(comparison.outputs, &OutputComparison::equal);
   return comparison;
+}
+
+}  // namespace
+
+Comparison CompareOutputs(const Response& expected, const Response& actual, double absolute,
+                          double relative) {
+  return CompareWithin(expected, actual, {absolute, relative});
+}
+
+Comparison CompareBitwise(const Response& expected, const Response& actual) {
+  return CompareWithin(expected, actual, {0, 0, true});
 }
 
 }  // namespace slipway::inference

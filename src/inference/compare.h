@@ -36,5 +36,8 @@ struct Comparison {
 // exactly. Outputs are matched by name; shapes must be the same.
 Comparison CompareOutputs(const Response& expected, const Response& actual, double absolute,
                           double relative);
+// Every element of every output has the same type and the same bits: -0 is not 0, and one NaN is
+// not another.
+Comparison CompareBitwise(const Response& expected, const Response& actual);
 
 }  // namespace slipway::inference
