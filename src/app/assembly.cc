@@ -22,6 +22,9 @@
 #if SLIPWAY_WITH_OIP
 #include "api/oip/oip.h"
 #endif
+#if SLIPWAY_WITH_TORCHSERVE
+#include "api/torchserve/torchserve.h"
+#endif
 #if SLIPWAY_WITH_PREDICT
 #include "api/predict/predict.h"
 #endif
@@ -171,6 +174,9 @@ void Assembly::AddProtocols([[maybe_unused]] const ProtocolParts& parts) const {
 #endif
 #if SLIPWAY_WITH_INVOCATIONS
   api::invocations::Register(parts.router, parts.predictor, rows_->invocations);
+#endif
+#if SLIPWAY_WITH_TORCHSERVE
+  api::torchserve::Register(parts.router, parts.predictor, parts.repository);
 #endif
 #if SLIPWAY_WITH_PREDICT
   api::predict::Register(parts.router, parts.predictor);
