@@ -3,6 +3,7 @@
 // a labelled window.
 #include "monitoring/table_builder.h"
 
+#include "monitoring/baseline.h"
 #include "monitoring/byte_codec.h"
 
 namespace slipway::monitoring {
@@ -27,6 +28,12 @@ std::string FeatureName(std::string_view input, int64_t width, int64_t column) {
   return width == 1 ? std::string(input) : std::string(input) + "." + std::to_string(column);
 }
 
+bool IsTabular(const PredictionView& view) {
+  int64_t columns = 0;
+  for (const TensorView& input : view.inputs) columns += input.RowWidth(view.rows);
+  return columns <= static_cast<int64_t>(kMaxFeatures);
+}
+
 void TableBuilder::Begin(const PredictionView& view) {
   for (const TensorView& input : view.inputs) {
     const int64_t width = input.RowWidth(view.rows);
@@ -38,6 +45,7 @@ void TableBuilder::Begin(const PredictionView& view) {
 }
 
 bool TableBuilder::Fits(const PredictionView& view) {
+  if (!IsTabular(view)) return false;
   if (inputs_.empty()) Begin(view);
   if (inputs_.size() != view.inputs.size() || columns_.empty()) return false;
   for (size_t i = 0; i < inputs_.size(); ++i) {

@@ -17,6 +17,10 @@ namespace slipway::monitoring {
 // The name of a feature: the input's own, or "input.column" when one input has several columns.
 std::string FeatureName(std::string_view input, int64_t width, int64_t column);
 
+// Whether a row has few enough columns to be told apart (kMaxFeatures): an image's pixels are no
+// features.
+bool IsTabular(const PredictionView& view);
+
 // The first row decides what the columns are; a row with other inputs is left out.
 class TableBuilder {
  public:

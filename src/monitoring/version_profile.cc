@@ -21,6 +21,10 @@ void VersionProfile::BindTo(const PredictionView& view) {
   const std::vector<FeatureProfile>& features = baseline_.features;
   for (const TensorView& input : view.inputs) {
     Binding binding{std::string(input.name), input.RowWidth(view.rows), {}};
+    if (binding.width > static_cast<int64_t>(kMaxFeatures)) {
+      bindings_.push_back(std::move(binding));
+      continue;
+    }
     const bool in_order = view.inputs.size() == 1 && binding.width > 1 &&
                           static_cast<size_t>(binding.width) == features.size();
     for (int64_t column = 0; column < binding.width; ++column) {
@@ -37,6 +41,7 @@ void VersionProfile::BindTo(const PredictionView& view) {
 
 void VersionProfile::CountInput(const TensorView& input, const Binding& binding, int64_t rows,
                                 BinCounts& counts) const {
+  if (binding.features.empty()) return;
   const bool is_text = input.type == inference::DataType::kString;
   ByteReader texts(input.bytes);
   for (int64_t row = 0; row < rows; ++row) {

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "base/log.h"
+#include "monitoring/table_builder.h"
 
 namespace slipway::monitoring {
 
@@ -84,7 +85,7 @@ void WindowTable::Count(const PredictionView& view, std::string_view bytes) {
   }
   if (version.profile != nullptr) {
     version.profile->Count(view, RuleOf(view.endpoint), cell.bins);
-  } else {
+  } else if (IsTabular(view)) {  // of an image no baseline is made, so none is kept for it
     Hold(endpoint, version, view, bytes);
   }
 }

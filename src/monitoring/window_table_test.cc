@@ -127,6 +127,24 @@ TEST(WindowTable, MatchesOneWideInputToTheColumnsOfTheBaselineInOrder) {
   EXPECT_EQ(OnlyCell(table).bins.features[1][FeatureBins::kBelow], 0);
 }
 
+// An image has a hundred thousand numbers: as features they would cost more than the model.
+TEST(WindowTable, CountsAnImagesRowsAndScoresButNotItsPixels) {
+  WindowTable table(Hourly(), 0, {});
+  PredictionRecord record = TestRecord(1, 5, 0.2f);
+  record.inputs = {{"image", inference::Tensor(inference::DataType::kFp32, {1, 3, 224, 224})}};
+  Count(table, record);
+  table.SetBaseline("flights", 1, std::nullopt);
+  for (int i = 1; i < 50; ++i) Count(table, record);
+  EXPECT_EQ(table.endpoints().at("flights").versions.at(1).profile, nullptr);
+  EXPECT_TRUE(table.endpoints().at("flights").versions.at(1).held.empty());
+  EXPECT_EQ(OnlyCell(table).rows, 50);
+  table.SetBaseline("flights", 1, SmallBaseline());
+  Count(table, record);
+  int64_t scores = 0;
+  for (const int64_t count : OnlyCell(table).bins.score) scores += count;
+  EXPECT_EQ(scores, 1);
+}
+
 TEST(WindowTable, TellsNewDuplicateCorrectedAndOutdatedLabelsApart) {
   WindowTable table(Hourly(), 0, {});
   const PredictionRecord record = TestRecord(1, 5, 0.75f);
