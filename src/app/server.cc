@@ -15,6 +15,7 @@
 #include "app/adapters.h"
 #include "app/control.h"
 #include "base/files.h"
+#include "base/loader_pages.h"
 #include "base/log.h"
 #include "base/threads.h"
 #include "embedded/web.h"
@@ -157,9 +158,12 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
   registry =
       std::make_unique<registry::Registry>(*database, *blobs, *events, *clock, settings.registry);
   registry->SetMetadataSource(MetadataFrom(*tracking));
-  pool =
-      std::make_unique<inference::ModelPool>(settings.inference, TRY(assembly.Runtimes(settings)),
-                                             metrics, inference::ExecProbe(settings.inference));
+  pool = std::make_unique<inference::ModelPool>(
+      settings.inference, TRY(assembly.Runtimes(settings)), metrics,
+      inference::RememberPassed(
+          inference::ExecProbe(settings.inference),
+          (std::filesystem::path(settings.process.data) / "cache" / "probed").string()));
+  base::ReleaseLoaderPages();  // every library that a start opens is open; no thread opens another
   loader = traffic::MakeRegistryLoader(*registry, *pool);
   endpoints = std::make_unique<traffic::Endpoints>(*database, *events, *clock, *loader, metrics);
   repository = std::make_unique<repository::ModelRepository>(

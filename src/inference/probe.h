@@ -34,4 +34,9 @@ base::Status ProbeModel(Runtime& runtime, const ModelSource& source);
 // for a binary whose main() calls ProbeMain.
 Prober ExecProbe(const PoolSettings& settings, std::string self_path = "/proc/self/exe");
 
+// Asks `probe` once for the same files, runtime and parameters: that a model passed is kept as a
+// name in `folder` (made when absent). A file that was written to since, however, is another: its
+// change time tells. A start with known models is quicker by a process for each.
+Prober RememberPassed(Prober probe, std::string folder);
+
 }  // namespace slipway::inference

@@ -7,8 +7,10 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -124,6 +126,73 @@ TEST_F(Probe, ItsReasonIsPassedOn) {
 TEST_F(Probe, AnyOtherEndIsARefusal) {
   EXPECT_EQ(ProbeBy("exit 3").reason(), "probe_failed");
   EXPECT_EQ(ProbeBy("exit 9").reason(), "probe_failed");
+}
+
+class RememberedProbe : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ =
+        std::filesystem::path(testing::TempDir()) / ("slipway-probed-" + std::to_string(getpid()));
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_ / "model");
+    Write("first");
+    source_ = {"m/1", "onnx", (folder_ / "model" / "m.onnx").string()};
+    auto made = MakeOnnxRuntime({});
+    ASSERT_TRUE(made.ok());
+    runtime_ = std::move(*made);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  void Write(const std::string& bytes) {
+    std::ofstream(folder_ / "model" / "m.onnx", std::ios::binary) << bytes;
+  }
+  // As after a restart: nothing but the folder remembers.
+  base::Status Ask() {
+    const Prober counted = [this](const ModelSource&, const Runtime&) {
+      ++asked_;
+      return verdict_;
+    };
+    return RememberPassed(counted, (folder_ / "probed").string())(source_, *runtime_);
+  }
+
+  std::filesystem::path folder_;
+  ModelSource source_;
+  std::unique_ptr<Runtime> runtime_;
+  base::Status verdict_ = base::Status::Ok();
+  int asked_ = 0;
+};
+
+TEST_F(RememberedProbe, AModelThatPassedIsNotProbedAgain) {
+  EXPECT_TRUE(Ask().ok());
+  EXPECT_TRUE(Ask().ok());
+  EXPECT_EQ(asked_, 1);
+}
+
+TEST_F(RememberedProbe, AChangedFileOrParameterIsAnotherModel) {
+  EXPECT_TRUE(Ask().ok());
+  Write("other");  // as long as before
+  EXPECT_TRUE(Ask().ok());
+  EXPECT_EQ(asked_, 2);
+  source_.config.parameters["free_dimension.n"] = "2";
+  EXPECT_TRUE(Ask().ok());
+  EXPECT_EQ(asked_, 3);
+  std::ofstream(folder_ / "model" / "weights") << "more";
+  EXPECT_TRUE(Ask().ok());
+  EXPECT_EQ(asked_, 4);
+}
+
+TEST_F(RememberedProbe, ARefusalIsNotRemembered) {
+  verdict_ = base::InvalidArgument("model", "no", "probe_failed");
+  EXPECT_EQ(Ask().reason(), "probe_failed");
+  EXPECT_EQ(Ask().reason(), "probe_failed");
+  EXPECT_EQ(asked_, 2);
+}
+
+TEST_F(RememberedProbe, ALinkAmongTheFilesIsProbedEachTime) {
+  std::filesystem::create_symlink("/etc/hostname", folder_ / "model" / "link");
+  EXPECT_TRUE(Ask().ok());
+  EXPECT_TRUE(Ask().ok());
+  EXPECT_EQ(asked_, 2);
 }
 
 }  // namespace
