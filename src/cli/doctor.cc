@@ -146,6 +146,25 @@ base::Result<std::string> EndpointIsRight(const Examination& server, const std::
          " answers its golden set: " + std::to_string(compared) + " values equal";
 }
 
+// Where each arm's model runs; a device that it had to do without is a failure.
+base::Result<std::string> RunsWhereItShould(const Examination& server,
+                                            const std::string& endpoint) {
+  const Json json = TRY(server.Ask("GET", "/api/v1/endpoints/" + net::PercentEncode(endpoint)));
+  const Json* arms = json.Find("arms");
+  if (arms == nullptr || !arms->is_array())
+    return base::FailedPrecondition("no_arms", "endpoint " + endpoint + " shows no arms");
+  std::string where;
+  for (const Json& arm : arms->AsArray()) {
+    const std::string one =
+        Cell(arm, "name") + " on " + Cell(arm, "device") + " (" + Cell(arm, "platform") + ")";
+    if (const Json* note = arm.Find("device_note"); note != nullptr && note->is_string()) {
+      return base::FailedPrecondition("device_missing", one + " instead of " + note->AsString());
+    }
+    where += (where.empty() ? "" : ", ") + one;
+  }
+  return where;
+}
+
 base::Result<std::string> MetricsAreThere(const Examination& server, const std::string& endpoint) {
   const Json text = TRY(server.Ask("GET", "/metrics"));
   if (!text.is_string()) return base::FailedPrecondition("no_metrics", "/metrics is not text");
@@ -305,6 +324,7 @@ void Examine(Examination& server, const std::string& only) {
   }
   for (const std::string& name : *names) {
     server.Add("endpoint " + name + " is right on its test set", EndpointIsRight(server, name));
+    server.Add("endpoint " + name + " runs on its device", RunsWhereItShould(server, name));
     server.Add("endpoint " + name + " has its metrics", MetricsAreThere(server, name));
     server.Add("endpoint " + name + " rolls back", RollbackWorks(server, name));
   }

@@ -8,6 +8,20 @@ namespace {
 
 using base::Json;
 
+// What runs the arm's model, and where. `device_note`: why not where its parameters want it.
+void AddWhere(const Parts& parts, const std::string& endpoint, const traffic::Arm& arm,
+              Json& json) {
+  const auto served = parts.endpoints.Find(endpoint);
+  if (served == nullptr) return;
+  for (const traffic::ServedArm& one : served->arms) {
+    if (one.arm.name != arm.name || one.arm.version != arm.version) continue;
+    const inference::ModelDescription& model = one.model->description();
+    json.Set("platform", model.platform);
+    json.Set("device", model.device);
+    if (!model.device_note.empty()) json.Set("device_note", model.device_note);
+  }
+}
+
 // What serving counts for an arm, read back from the metrics.
 Json ArmJson(const Parts& parts, const std::string& endpoint, const traffic::Arm& arm) {
   const base::Labels labels = {
@@ -35,7 +49,11 @@ Json ArmJson(const Parts& parts, const std::string& endpoint, const traffic::Arm
 
 Json EndpointJson(const Parts& parts, const traffic::Plan& plan, bool managed) {
   Json arms = Json::MakeArray();
-  for (const traffic::Arm& arm : plan.arms) arms.Append(ArmJson(parts, plan.endpoint, arm));
+  for (const traffic::Arm& arm : plan.arms) {
+    Json json = ArmJson(parts, plan.endpoint, arm);
+    AddWhere(parts, plan.endpoint, arm, json);
+    arms.Append(std::move(json));
+  }
   return Json::MakeObject({{"name", plan.endpoint},
                            {"managed", managed},
                            {"plan", ToJson(plan)},
