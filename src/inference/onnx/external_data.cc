@@ -161,4 +161,17 @@ base::Result<std::vector<std::string>> ExternalDataLocations(std::span<const std
   return std::move(walk.locations());
 }
 
+bool UsesMlOperators(std::span<const std::byte> model) {
+  constexpr uint64_t kOpsetImport = 8;  // of ModelProto
+  Reader reader({reinterpret_cast<const char*>(model.data()), model.size()});
+  while (!reader.done()) {
+    const auto tag = reader.Varint();
+    const auto payload = tag ? reader.Payload(*tag & 7) : std::nullopt;
+    if (!payload) return false;
+    if (*tag >> 3 == kOpsetImport && payload->find("ai.onnx.ml") != std::string_view::npos)
+      return true;
+  }
+  return false;
+}
+
 }  // namespace slipway::inference::onnx

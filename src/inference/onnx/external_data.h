@@ -15,4 +15,7 @@ namespace slipway::inference::onnx {
 // subgraphs, functions. kInvalidArgument (reason "bad_model") when the bytes are no ModelProto.
 base::Result<std::vector<std::string>> ExternalDataLocations(std::span<const std::byte> model);
 
+// Whether the model imports ONNX-ML's operators (trees, vectorisers).
+bool UsesMlOperators(std::span<const std::byte> model);
+
 }  // namespace slipway::inference::onnx

@@ -83,5 +83,18 @@ TEST(ExternalData, OtherBytesAreNoModel) {
   }
 }
 
+TEST(ExternalData, OperatorsOfOnnxMlAreTold) {
+  const auto imports = [](const std::string& domain) {
+    const std::string inner = "\x0a" + std::string(1, static_cast<char>(domain.size())) + domain;
+    return "\x42" + std::string(1, static_cast<char>(inner.size())) + inner;
+  };
+  const auto uses = [](const std::string& model) {
+    return UsesMlOperators(std::as_bytes(std::span(model)));
+  };
+  EXPECT_TRUE(uses(imports("") + imports("ai.onnx.ml")));
+  EXPECT_FALSE(uses(imports("ai.onnx")));
+  EXPECT_FALSE(uses("\xff"));
+}
+
 }  // namespace
 }  // namespace slipway::inference::onnx
