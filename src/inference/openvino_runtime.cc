@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -16,11 +17,13 @@
 #include <vector>
 
 #include "base/config.h"
+#include "base/files.h"
 #include "base/status.h"
 #include "inference/openvino/ov_abi.h"
 #include "inference/openvino/ov_library.h"
 #include "inference/openvino/ov_plan.h"
 #include "inference/openvino/ov_values.h"
+#include "inference/openvino/tflite_names.h"
 #include "inference/request_check.h"
 #include "inference/runtime.h"
 #include "inference/tensor.h"
@@ -148,6 +151,7 @@ class OpenVinoSession final : public Session {
   base::Status Compile(const std::string& path,
                        const std::map<std::string, std::string>& properties);
   base::Status Describe();
+  base::Status NameBySignature(const std::string& tflite);
   base::Result<Lease> Take();
   void GiveBack(OvRequest* request);
   [[nodiscard]] size_t InputAt(const std::string& name, size_t guess) const;
@@ -171,6 +175,7 @@ base::Result<std::unique_ptr<Session>> OpenVinoSession::Open(
   session->library_ = std::move(library);
   TRY(session->Compile(path, properties));
   TRY(session->Describe());
+  if (path.ends_with(".tflite")) TRY(session->NameBySignature(path));
   session->memory_bytes_ = kSessionBytes + kCopiesOfWeights * BytesBelow(path);
   return std::unique_ptr<Session>(std::move(session));
 }
@@ -205,6 +210,19 @@ base::Status OpenVinoSession::Describe() {
       DescribeAll(*library_, compiled_, outputs, api.ov_compiled_model_output_by_index, "output"));
   description_.batchable = RowsAreFree(description_);
   description_.platform = "openvino";
+  return base::Status::Ok();
+}
+
+// TFLite's tensors by the names that its callers know, where the file has them.
+base::Status OpenVinoSession::NameBySignature(const std::string& tflite) {
+  constexpr int64_t kMostBytes = 1LL << 31;  // what its format can hold
+  const std::string bytes = TRY(base::ReadFile(tflite, kMostBytes));
+  const auto names = openvino::SignatureNames(std::as_bytes(std::span(bytes)));
+  for (std::vector<TensorSpec>* specs : {&description_.inputs, &description_.outputs}) {
+    for (TensorSpec& spec : *specs) {
+      if (const auto known = names.find(spec.name); known != names.end()) spec.name = known->second;
+    }
+  }
   return base::Status::Ok();
 }
 

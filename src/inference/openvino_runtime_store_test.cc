@@ -6,13 +6,17 @@
 #include <cmath>
 #include <cstddef>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/status.h"
+#include "inference/openvino/tflite_names.h"
 #include "inference/openvino_runtime.h"
 #include "inference/probe.h"
 #include "inference/runtime.h"
@@ -101,21 +105,31 @@ TEST_F(OpenVino, RunsTensorFlowsFormats) {
   }
 }
 
-TEST_F(OpenVino, RunsTfLite) {
+TEST_F(OpenVino, RunsTfLiteByTheNamesOfItsSignature) {
   auto session = Load("scores.tflite");
-  Request request;
-  for (const TensorSpec& input : session->description().inputs) {
-    const bool is_x = input.name.find("x") != std::string::npos;
-    request.inputs.push_back({input.name, is_x ? Tensor::Of<float>({1, 3}, {1, 0.5, -1})
-                                               : Tensor::Of<float>({1, 3}, {10, 20, 30})});
-  }
-  auto response = session->Run(request);
+  auto response = session->Run({{{"x", Tensor::Of<float>({1, 3}, {1, 0.5, -1})},
+                                 {"a", Tensor::Of<float>({1, 3}, {10, 20, 30})}},
+                                {"total", "scores"}});
   ASSERT_TRUE(response.ok()) << response.status().ToString();
-  for (const NamedTensor& output : response->outputs) {
-    if (output.tensor.shape().size() == 2)
-      ExpectScores(output.tensor, 0.5);
-    else
-      EXPECT_NEAR(output.tensor.NumberAt(0), 60.5, 1e-4);
+  EXPECT_NEAR(response->outputs[0].tensor.NumberAt(0), 60.5, 1e-4);
+  ExpectScores(response->outputs[1].tensor, 0.5);
+}
+
+// Whatever is cut off or overwritten: no crash, and names or none.
+TEST(TfLiteNames, ADamagedFileHasNoNames) {
+  std::ifstream file(Source("scores.tflite").path, std::ios::binary);
+  const std::string whole((std::istreambuf_iterator<char>(file)), {});
+  const auto names = [](const std::string& bytes) {
+    return openvino::SignatureNames(std::as_bytes(std::span(bytes)));
+  };
+  EXPECT_EQ(names(whole).at("serving_default_x:0"), "x");
+  EXPECT_EQ(names(whole).size(), 4U);
+  EXPECT_TRUE(names("").empty());
+  for (size_t size = 0; size < whole.size(); size += 3) names(whole.substr(0, size));
+  for (size_t at = 0; at < whole.size(); ++at) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(~damaged[at]);
+    EXPECT_LE(names(damaged).size(), 4U);
   }
 }
 
