@@ -82,6 +82,15 @@ Result<inference::ModelSource> ModelSourceOf(const std::string& key, const std::
   return source;
 }
 
+// Of all that a loaded version was made from.
+std::string SignatureOfVersion(const Source& source, int64_t number, const TritonConfig& config) {
+  std::string signature = SignatureOf(source.found.versions.at(number)) + source.config;
+  if (!source.found.config_path.empty()) signature += SignatureOf(source.found.config_path);
+  for (const auto& [output, file] : config.label_files)
+    signature += SignatureOf((fs::path(source.found.folder) / file).string());
+  return signature;
+}
+
 std::shared_ptr<const traffic::ServedEndpoint> EndpointOf(
     const std::string& name, const std::map<int64_t, LoadedVersion>& loaded, int64_t epoch,
     base::Micros since) {
@@ -136,7 +145,7 @@ Result<LoadedVersion> ModelRepository::State::OpenVersion(const std::string& nam
                                                           const TritonConfig& config) {
   const std::string& path = source.found.versions.at(number);
   LoadedVersion opened;
-  opened.signature = SignatureOf(path);
+  opened.signature = SignatureOfVersion(source, number, config);
   if (!config.model.ensemble.empty()) {
     opened.model = TRY(OpenEnsemble(name, config));
     traffic::WarmUp(*opened.model);
@@ -175,7 +184,7 @@ Status ModelRepository::State::OpenVersions(const std::string& name, const Sourc
   for (const int64_t number : wanted) {
     const auto same = former.find(number);
     if (!again && same != former.end() &&
-        same->second.signature == SignatureOf(source.found.versions.at(number))) {
+        same->second.signature == SignatureOfVersion(source, number, config)) {
       next.loaded[number] = same->second;
       continue;
     }

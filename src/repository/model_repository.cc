@@ -221,8 +221,14 @@ Status ModelRepository::Load(const LoadRequest& request) {
   std::lock_guard lock(state.changing);
   Source source = TRY(state.SourceOf(request));
   const std::string upload = source.upload;
+  // The watcher need not load again what this load has seen.
+  const std::string seen = SignatureOf(source.found.folder);
   Status loaded = state.LoadSource(request.name, std::move(source), request.actor, true);
-  if (!loaded.ok()) state.uploads.Remove(upload);
+  if (!loaded.ok()) {
+    state.uploads.Remove(upload);
+  } else if (upload.empty()) {
+    state.Note(request.name, [&](Entry& entry) { entry.tried = entry.seen = seen; });
+  }
   return loaded;
 }
 

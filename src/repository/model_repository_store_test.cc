@@ -201,6 +201,23 @@ TEST_F(Repository, ABrokenVersionLeavesTheOldOneUntilItIsMended) {
   EXPECT_EQ(Ask("m"), 2);
 }
 
+TEST_F(Repository, AChangedConfigurationIsAppliedAndALoadsOwnOneIsKept) {
+  Write("m/1/model.onnx", "times 1");
+  Write("m/2/model.onnx", "times 2");
+  ASSERT_TRUE(Start(Watching()).ok());
+  EXPECT_EQ(Index(), "m/2 READY");
+  Write("m/config.pbtxt", "max_batch_size: 3 version_policy { all {} }");
+  ASSERT_TRUE(Until([&] { return Index() == "m/1 READY, m/2 READY"; })) << Index();
+  EXPECT_EQ(repository->Find("m")->arms[0].model->config().max_batch_rows, 3);
+  EXPECT_EQ(repository->PolicyOf("m").kind, VersionPolicy::Kind::kAll);
+  ASSERT_TRUE(repository->Load({"m", R"({"max_batch_size": 5})", {}, kLocal}).ok());
+  // The watcher has had looks enough when it has loaded something else.
+  Write("other/1/model.onnx", "times 3");
+  ASSERT_TRUE(Until([&] { return Ask("other") == 3; }));
+  EXPECT_EQ(Index(), "m/2 READY, other/1 READY");
+  EXPECT_EQ(repository->Find("m")->arms[0].model->config().max_batch_rows, 5);
+}
+
 TEST_F(Repository, FoldersThatComeAndGoAreFollowed) {
   ASSERT_TRUE(Start(Watching()).ok());
   Write("late/1/model.onnx", "times 3");

@@ -18,7 +18,7 @@ import tiny_models
 import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 from onnx import TensorProto, helper
-from slipway_server import BINARY, Server
+from slipway_server import BINARY, ROOT, Server
 from tritonclient.utils import InferenceServerException
 
 
@@ -74,6 +74,8 @@ def folder(tmp_path_factory):
     (models / "numbered").mkdir()
     for number, factor in (("00000007", 7), ("00000123", 123)):
         put(models / "numbered" / number, times(factor))
+    # As TensorFlow wrote it (tests/models/make_openvino_models.py).
+    shutil.copytree(ROOT / "tests" / "data" / "models" / "saved_model", models / "from_tensorflow" / "00000042")
     (models / "bare.onnx").write_bytes(times(5).SerializeToString())
     return models
 
@@ -109,7 +111,7 @@ def endpoints(server) -> dict:
 
 def test_every_layout_is_served_at_once_and_marked(watching):
     known = endpoints(watching)
-    assert set(known) == {"scale", "score", "whole", "from_mlflow", "numbered", "bare"}
+    assert set(known) == {"scale", "score", "whole", "from_mlflow", "from_tensorflow", "numbered", "bare"}
     for one in known.values():
         assert one["managed"] is False
         assert {arm["name"] for arm in one["arms"]} == {"unmanaged"}
@@ -122,6 +124,13 @@ def test_every_layout_is_served_at_once_and_marked(watching):
         np.testing.assert_allclose(
             answer.as_numpy("probabilities")[:, 1], tiny_models.score(rows, (3.0, 1.0)), atol=1e-5
         )
+        tensors = []
+        for name, values in (("x", [1, 0.5, -1]), ("a", [10, 20, 30])):
+            tensors.append(triton_http.InferInput(name, [1, 3], "FP32"))
+            tensors[-1].set_data_from_numpy(np.array([values], np.float32))
+        answer = client.infer("from_tensorflow", tensors)
+        assert answer.get_response()["model_version"] == "42"
+        np.testing.assert_allclose(answer.as_numpy("total").ravel(), [60.5], atol=1e-4)
     assert "false" in watching.cli("endpoints", "list")
 
 
