@@ -88,7 +88,9 @@ bool IsModelFolder(const fs::path& folder) {
     const std::string name = entry.filename().string();
     if (!fs::is_regular_file(entry, error)) continue;
     if (name == "MLmodel" || name == kConfigName || name == "ensemble.yaml") return true;
-    if (name == "saved_model.pb" || IsSingleModel(entry)) return true;
+    if (name == "saved_model.pb" || name == "model.py" || name == "model-settings.json")
+      return true;
+    if (IsSingleModel(entry)) return true;
   }
   return false;
 }

@@ -141,6 +141,7 @@ TEST_F(Repository, FoldersOfEveryLayoutAreServed) {
   Write("named/1/net.bin", "times 8");
   Write("named/config.pbtxt", "backend: \"onnxruntime\" default_model_filename: \"net.bin\"");
   Write("README.txt", "notes");
+  Write("helper.py", "print(1)");
   Write("settings.json", "{}");
   Write("docs/notes.txt", "notes");
   Write(".hidden/1/model.onnx", "times 1");

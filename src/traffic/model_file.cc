@@ -60,6 +60,7 @@ constexpr FileRow kFiles[] = {
     {"*.tflite", "openvino"},
     {"*.pdmodel", "openvino"},
     {"model.py", "python", true},
+    {"model-settings.json", "python", true},
     {"*.pt2", "python"},
     {"*.pt", "python"},
     {"*.ubj", "trees"},
@@ -70,7 +71,7 @@ constexpr FileRow kFiles[] = {
     {"model.txt", "trees"},
 };
 // A single file that is given by itself may have any name.
-constexpr FileRow kSingleFiles[] = {{"*.json", "trees"}, {"*.txt", "trees"}, {"*.py", "python"}};
+constexpr FileRow kSingleFiles[] = {{"*.json", "trees"}, {"*.txt", "trees"}};
 
 bool Fits(const FileRow& row, const std::string& name) {
   return row.pattern.starts_with('*') ? name.ends_with(row.pattern.substr(1)) : name == row.pattern;

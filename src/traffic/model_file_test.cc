@@ -85,6 +85,7 @@ TEST_F(VersionFolder, TheTableChoosesTheRuntime) {
       {"tf/saved_model.pb", "openvino", "tf"},
       {"model.xml", "openvino", "model.xml"},
       {"model.py", "python", ""},
+      {"model-settings.json", "python", ""},
       {"model.pt", "python", "model.pt"},
       {"model.json", "trees", "model.json"},
       {"trees.ubj", "trees", "trees.ubj"},

@@ -59,6 +59,44 @@ ensemble_scheduling {
 """
 
 
+PYTHON = {"prepare", "decide", "pipeline"}
+PREPARE = """
+class Prepare:
+    inputs = {"raw": ("FP32", [-1, 2])}
+    outputs = {"age": ("FP32", [-1, 1]), "income": ("FP32", [-1, 1])}
+
+    def predict(self, inputs):
+        raw = inputs["raw"]
+        return {"age": raw[:, :1] / 10, "income": raw[:, 1:] / 10}
+"""
+DECIDE = """
+class Decide:
+    inputs = {"p": ("FP32", [-1, 2])}
+    outputs = {"granted": ("BOOL", [-1])}
+
+    def predict(self, inputs):
+        return {"granted": inputs["p"][:, 1] > 0.5}
+"""
+PIPELINE = """
+platform: "ensemble"
+max_batch_size: 64
+input { name: "raw" data_type: TYPE_FP32 dims: 2 }
+output { name: "granted" data_type: TYPE_BOOL dims: [] }
+ensemble_scheduling {
+  step [
+    { model_name: "decide" model_version: -1
+      input_map { key: "p" value: "probability" } output_map { key: "granted" value: "granted" } },
+    { model_name: "prepare" model_version: 1
+      input_map { key: "raw" value: "raw" }
+      output_map { key: "age" value: "a" } output_map { key: "income" value: "i" } },
+    { model_name: "score" model_version: -1
+      input_map { key: "age" value: "a" } input_map { key: "income" value: "i" }
+      output_map { key: "probabilities" value: "probability" } }
+  ]
+}
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Every layout in one folder of models."""
@@ -70,6 +108,11 @@ def folder(tmp_path_factory):
     (models / "score" / "config.pbtxt").write_text('backend: "onnxruntime"\nmax_batch_size: 64\n')
     (models / "whole" / "1").mkdir(parents=True)
     (models / "whole" / "config.pbtxt").write_text(ENSEMBLE)
+    for name, code in (("prepare", PREPARE), ("decide", DECIDE)):
+        (models / name / "1").mkdir(parents=True)
+        (models / name / "1" / "model.py").write_text(code)
+    (models / "pipeline" / "1").mkdir(parents=True)
+    (models / "pipeline" / "config.pbtxt").write_text(PIPELINE)
     mlflow.onnx.save_model(tiny_models.logistic((3.0, 1.0)), models / "from_mlflow")
     (models / "numbered").mkdir()
     for number, factor in (("00000007", 7), ("00000123", 123)):
@@ -111,7 +154,7 @@ def endpoints(server) -> dict:
 
 def test_every_layout_is_served_at_once_and_marked(watching):
     known = endpoints(watching)
-    assert set(known) == {"scale", "score", "whole", "from_mlflow", "from_tensorflow", "numbered", "bare"}
+    assert set(known) == {"scale", "score", "whole", "from_mlflow", "from_tensorflow", "numbered", "bare", *PYTHON}
     for one in known.values():
         assert one["managed"] is False
         assert {arm["name"] for arm in one["arms"]} == {"unmanaged"}
@@ -145,6 +188,15 @@ def test_an_ensemble_of_a_folder_answers_as_its_steps_would(watching):
         np.testing.assert_allclose(answer.as_numpy("p")[:, 1], tiny_models.score(scaled), atol=1e-5)
         with pytest.raises(InferenceServerException, match=r"years|money"):
             client.infer("whole", columns(rows, ("age", "money")))
+
+
+def test_an_ensemble_goes_from_python_to_the_model_and_back(watching):
+    rows = tiny_models.rows(20, seed=3)
+    tensor = triton_http.InferInput("raw", [20, 2], "FP32")
+    tensor.set_data_from_numpy(rows * 10)
+    with triton_http.InferenceServerClient(watching.http) as client:
+        granted = client.infer("pipeline", [tensor]).as_numpy("granted")
+    np.testing.assert_array_equal(granted, tiny_models.score(rows) > 0.5)
 
 
 def test_predictions_are_logged_as_unmanaged_and_watched_by_nobody(watching):
