@@ -21,10 +21,13 @@ STOP_TIMEOUT_S = 40
 class Server:
     """`start` and `stop` may alternate: the data folder stays, as it does for a person who restarts."""
 
-    def __init__(self, data: pathlib.Path, *options: str, environment: dict[str, str] | None = None):
+    def __init__(
+        self, data: pathlib.Path, *options: str, environment: dict[str, str] | None = None, tls: dict | None = None
+    ):
         self.data = pathlib.Path(data)
         self.options = list(options)
         self.environment = environment or {}
+        self.tls = tls  # of a server that speaks HTTPS: what requests needs (verify=, cert=)
         self.process: subprocess.Popen | None = None
         self.url = ""
         self.http = ""  # host:port
@@ -47,8 +50,9 @@ class Server:
             time.sleep(0.02)
         where = json.loads(listen.read_text())
         self.http, self.grpc = where["http"], where["grpc"]
-        self.url = f"http://{self.http}"
-        self.wait_for(lambda: requests.get(f"{self.url}/ready", timeout=5).status_code == 200, START_TIMEOUT_S)
+        self.url = f"{'http' if self.tls is None else 'https'}://{self.http}"
+        ready = f"{self.url}/ready"
+        self.wait_for(lambda: requests.get(ready, timeout=5, **(self.tls or {})).status_code == 200, START_TIMEOUT_S)
         return self
 
     def stop(self) -> int | None:

@@ -215,11 +215,12 @@ void Server::State::BuildFront(const Assembly& assembly) {
   grpc = std::make_unique<net::GrpcServer>(settings.grpc);
   pipelines = std::make_unique<pipelines::Pipelines>(
       *database, *events, *clock, real_clock, metrics, assembly.Executor(), settings.pipelines,
-      pipelines::PipelineSurroundings{[this] {
-                                        return "http://" + HostOf(settings.http.listen) + ":" +
-                                               std::to_string(http->port());
-                                      },
-                                      settings.process.data});
+      pipelines::PipelineSurroundings{
+          [this] {
+            return (settings.http.tls.enabled() ? "https://" : "http://") +
+                   HostOf(settings.http.listen) + ":" + std::to_string(http->port());
+          },
+          settings.process.data});
   lifecycle = std::make_unique<lifecycle::Lifecycle>(
       lifecycle::Lifecycle::Parts{*database, *events, *clock, *registry, *endpoints, *rollouts,
                                   *monitor, *pipelines, *contests},
@@ -325,6 +326,11 @@ void Server::Stop() {
   state.rollouts->Stop();
   state.monitor->Stop();
   base::Log(base::LogLevel::kInfo, "app", "stopped");
+}
+
+void Server::ReloadCertificates() {
+  state_->http->ReloadTls();
+  state_->grpc->ReloadTls();
 }
 
 std::string Server::http_address() const {

@@ -29,6 +29,8 @@ class Server {
   // /ready turns 503, then requests in flight finish, then everything is written and closed.
   // Idempotent.
   void Stop();
+  // Reads the certificates of both servers again; those in use stay when the new ones are broken.
+  void ReloadCertificates();
   std::string http_address() const;
   std::string grpc_address() const;
 

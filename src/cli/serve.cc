@@ -100,6 +100,7 @@ int Serve(const ServeArguments& arguments) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 
@@ -108,7 +109,7 @@ int Serve(const ServeArguments& arguments) {
   if (!server.ok()) return Fail(server.status());
   if (const base::Status status = (*server)->Start(); !status.ok()) return Fail(status);
   int signal = 0;
-  sigwait(&signals, &signal);
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) (*server)->ReloadCertificates();
   base::Log(base::LogLevel::kInfo, "app", "stopping",
             {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
   // A second signal means now.

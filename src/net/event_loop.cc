@@ -56,10 +56,9 @@ struct EventLoop::State {
     for (auto& task : tasks) task();
   }
 
-  int WaitMs() {
+  int WaitMs(int64_t now) {
     if (HasPosted()) return 0;
-    return static_cast<int>(
-        std::clamp<int64_t>((next_tick - base::MonotonicNanos()) / 1'000'000 + 1, 0, 1000));
+    return static_cast<int>(std::clamp<int64_t>((next_tick - now) / 1'000'000 + 1, 0, 1000));
   }
 };
 
@@ -99,9 +98,10 @@ void EventLoop::SetTick(base::Micros interval, std::function<void()> tick) {
 void EventLoop::Run() {
   state_->thread.store(std::this_thread::get_id());
   std::array<epoll_event, 128> events{};
+  int64_t now = base::MonotonicNanos();
   while (!state_->quit.load(std::memory_order_relaxed)) {
     const int count = epoll_wait(state_->epoll.fd(), events.data(), static_cast<int>(events.size()),
-                                 state_->WaitMs());
+                                 state_->WaitMs(now));
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<size_t>(i)];
       if (event.data.ptr == nullptr) {
@@ -116,8 +116,9 @@ void EventLoop::Run() {
                      .broken = (bits & (EPOLLHUP | EPOLLERR)) != 0});
     }
     state_->RunPosted();
-    if (base::MonotonicNanos() >= state_->next_tick) {
-      state_->next_tick = base::MonotonicNanos() + state_->tick_interval * 1000;
+    now = base::MonotonicNanos();
+    if (now >= state_->next_tick) {
+      state_->next_tick = now + state_->tick_interval * 1000;
       if (state_->tick) state_->tick();
     }
   }

@@ -6,6 +6,7 @@
 //   });
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -31,6 +32,8 @@ class GrpcCall {
   virtual int64_t TimeLeft() const = 0;
   // The caller cancelled, ran out of time or closed its connection: the answer is for nobody.
   virtual bool gone() const = 0;
+  // The same as a flag that outlives the call.
+  virtual std::shared_ptr<const std::atomic<bool>> gone_flag() = 0;
 
  protected:
   ~GrpcCall() = default;
@@ -57,7 +60,7 @@ class GrpcUnary {
   explicit GrpcUnary(GrpcUnaryCall& call) : call_(&call) {}
   Request& request() const { return static_cast<Request&>(call_->request()); }
   Response& response() const { return static_cast<Response&>(call_->response()); }
-  const GrpcCall& call() const { return *call_; }
+  GrpcCall& call() const { return *call_; }
   void Finish(const base::Status& status) const { call_->Finish(status); }
 
  private:

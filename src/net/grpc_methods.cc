@@ -63,7 +63,8 @@ class UnarySlot final : public GrpcUnaryCall {
   void Await() {
     ++door_.waiting;
     arrived_ = ended_ = finished_ = false;
-    gone_.store(false, std::memory_order_relaxed);
+    cut_.store(false, std::memory_order_relaxed);
+    gone_.reset();
     context_.emplace();
     writer_.emplace(&*context_);
     context_->AsyncNotifyWhenDone(static_cast<GrpcTag*>(&end_tag_));
@@ -76,7 +77,11 @@ class UnarySlot final : public GrpcUnaryCall {
   }
   std::string peer() const override { return context_->peer(); }
   int64_t TimeLeft() const override { return MicrosLeft(*context_); }
-  bool gone() const override { return gone_.load(std::memory_order_relaxed); }
+  bool gone() const override { return cut_.load(std::memory_order_relaxed); }
+  std::shared_ptr<const std::atomic<bool>> gone_flag() override {
+    if (!gone_) gone_ = std::make_shared<std::atomic<bool>>(gone());
+    return gone_;
+  }
   google::protobuf::MessageLite& request() override { return *request_; }
   google::protobuf::MessageLite& response() override { return *response_; }
 
@@ -110,7 +115,8 @@ class UnarySlot final : public GrpcUnaryCall {
   // The call is over for the library: answered, or the caller is gone.
   void OnEnd(bool) {
     ended_ = true;
-    gone_.store(context_->IsCancelled(), std::memory_order_relaxed);
+    cut_.store(context_->IsCancelled(), std::memory_order_relaxed);
+    if (gone_) gone_->store(gone(), std::memory_order_relaxed);
     Leave();
   }
   void Leave() {
@@ -143,7 +149,8 @@ class UnarySlot final : public GrpcUnaryCall {
   bool arrived_ = false;
   bool ended_ = false;
   bool finished_ = false;
-  std::atomic<bool> gone_{false};
+  std::atomic<bool> cut_{false};
+  std::shared_ptr<std::atomic<bool>> gone_;  // made when asked for
   GrpcMemberTag<UnarySlot> tag_{this, &UnarySlot::OnEvent};
   GrpcMemberTag<UnarySlot> end_tag_{this, &UnarySlot::OnEnd};
 };

@@ -15,6 +15,8 @@
 #include "net/address.h"
 #include "net/grpc_health.h"
 #include "net/grpc_methods.h"
+#include "net/grpc_tls.h"
+#include "net/tls_files.h"
 
 namespace slipway::net {
 
@@ -56,6 +58,7 @@ void Describe(base::Schema& schema, GrpcServerSettings& settings) {
              kMost);
   schema.Add("grpc.drain_timeout", &settings.drain_timeout,
              "Time for calls in flight to end when stopping.", Duration{0}, Duration{base::kDay});
+  Describe(schema, "grpc.tls", settings.tls);
 }
 
 namespace {
@@ -108,6 +111,7 @@ struct GrpcServer::State {
   GrpcServerSettings settings;
   GrpcHealth health;
   std::unique_ptr<GrpcMethods> methods;
+  std::unique_ptr<TlsFiles> tls;
   std::unique_ptr<grpc::Server> server;
   bool started = false;
   int port = 0;
@@ -139,7 +143,12 @@ base::Status GrpcServer::Start() {
   static std::once_flag plugins;
   std::call_once(plugins, [] { grpc::reflection::InitProtoReflectionServerBuilderPlugin(); });
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(state.settings.listen, grpc::InsecureServerCredentials(), &state.port);
+  auto credentials = grpc::InsecureServerCredentials();
+  if (state.settings.tls.enabled()) {
+    state.tls = TRY(TlsFiles::Open("grpc.tls", state.settings.tls));
+    credentials = GrpcCredentials(*state.tls);
+  }
+  builder.AddListeningPort(state.settings.listen, credentials, &state.port);
   SetLimits(builder, state.settings);
   state.health.SetServices(state.methods->services());
   state.methods->Register(builder, state.settings.io_threads);
@@ -165,6 +174,10 @@ void GrpcServer::Stop() {
   state.methods->Stop();
   state.server->Wait();
   state.server.reset();
+}
+
+void GrpcServer::ReloadTls() {
+  if (state_->tls) state_->tls->Reload();
 }
 
 uint16_t GrpcServer::port() const { return static_cast<uint16_t>(state_->port); }

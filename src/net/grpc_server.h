@@ -12,6 +12,7 @@
 #include "base/config.h"
 #include "base/status.h"
 #include "net/grpc_calls.h"
+#include "net/tls.h"
 
 namespace slipway::net {
 
@@ -30,6 +31,7 @@ struct GrpcServerSettings {
   base::Duration max_connection_idle{base::kDay};
   base::Duration max_connection_age{365 * base::kDay};
   base::Duration drain_timeout{30 * base::kSecond};
+  TlsSettings tls{};
 };
 void Describe(base::Schema& schema, GrpcServerSettings& settings);
 
@@ -59,6 +61,8 @@ class GrpcServer {
   }
   base::Status Start();
   void Stop();  // drains, at most drain_timeout
+  // Reads the certificate's files soon, changed or not; connections that are open stay as they are.
+  void ReloadTls();
   uint16_t port() const;
 
  private:

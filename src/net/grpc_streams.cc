@@ -31,7 +31,8 @@ class Stream final : public GrpcStream, public std::enable_shared_from_this<Stre
   }
   std::string peer() const override { return context_.peer(); }
   int64_t TimeLeft() const override { return MicrosLeft(context_); }
-  bool gone() const override { return gone_.load(std::memory_order_relaxed); }
+  bool gone() const override { return gone_->load(std::memory_order_relaxed); }
+  std::shared_ptr<const std::atomic<bool>> gone_flag() override { return gone_; }
 
   void Read() override {
     std::lock_guard lock(mutex_);
@@ -116,7 +117,7 @@ class Stream final : public GrpcStream, public std::enable_shared_from_this<Stre
   // The stream is over for the library.
   void OnEnd(bool) {
     const bool cut = context_.IsCancelled();
-    gone_.store(cut, std::memory_order_relaxed);
+    gone_->store(cut, std::memory_order_relaxed);
     {
       std::lock_guard lock(mutex_);
       ended_ = true;
@@ -165,7 +166,7 @@ class Stream final : public GrpcStream, public std::enable_shared_from_this<Stre
   std::shared_ptr<Stream> self_;                // until the stream is over
   std::shared_ptr<GrpcStreamHandler> handler_;  // the queue's thread only
   grpc::ByteBuffer bytes_;
-  std::atomic<bool> gone_{false};
+  const std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
 
   std::mutex mutex_;  // over the members below
   std::deque<grpc::ByteBuffer> queued_;

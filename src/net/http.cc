@@ -32,7 +32,9 @@ struct ReasonStatus {
   std::string_view reason;
   int status;
 };
-constexpr std::array<ReasonStatus, 7> kOwnStatus = {{{"body_too_large", 413},
+constexpr std::array<ReasonStatus, 9> kOwnStatus = {{{"body_too_large", 413},
+                                                     {"target_too_long", 414},
+                                                     {"expectation_failed", 417},
                                                      {"headers_too_large", 431},
                                                      {"method_not_allowed", 405},
                                                      {"request_timeout", 408},

@@ -3,6 +3,7 @@
 // business.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -10,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -60,6 +62,9 @@ struct HttpRequest {
   std::string body;  // whole, for buffered routes (gzip/zstd already undone by Content-Encoding)
   std::unique_ptr<BodyReader> stream;  // set for streaming routes only
   std::string remote_address;          // "127.0.0.1:50412"
+  // Set once the client has closed its side: the answer is most likely for nobody, and work that
+  // has not begun may be left out (answer something all the same). Never null in a handler.
+  std::shared_ptr<const std::atomic<bool>> gone;
 
   // First header of that name, any case; empty when absent.
   std::string_view GetHeader(std::string_view name) const;
@@ -86,8 +91,35 @@ struct HttpResponse {
 };
 
 // Called exactly once, from any thread (later calls do nothing; when the last copy goes without a
-// call, the answer is 500).
-using Respond = std::function<void(HttpResponse)>;
+// call, the answer is 500). Copies are cheap.
+class Respond {
+ public:
+  class Target {
+   public:
+    virtual ~Target() = default;
+    virtual void Answer(HttpResponse response) = 0;
+  };
+  Respond() = default;  // to be assigned to
+  explicit Respond(std::shared_ptr<Target> target) : target_(std::move(target)) {}
+  template <typename Call>
+    requires std::is_invocable_v<Call&, HttpResponse> &&
+             (!std::is_same_v<std::remove_cvref_t<Call>, Respond>)
+  Respond(Call call)  // NOLINT(google-explicit-constructor): as std::function
+      : target_(std::make_shared<Calling<Call>>(std::move(call))) {}
+  void operator()(HttpResponse response) const { target_->Answer(std::move(response)); }
+
+ private:
+  template <typename Call>
+  class Calling final : public Target {
+   public:
+    explicit Calling(Call call) : call_(std::move(call)) {}
+    void Answer(HttpResponse response) override { call_(std::move(response)); }
+
+   private:
+    Call call_;
+  };
+  std::shared_ptr<Target> target_;
+};
 // Runs on an I/O thread: must not block.
 using AsyncHandler = std::function<void(HttpRequest request, Respond respond)>;
 // Runs on the blocking pool.

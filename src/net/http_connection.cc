@@ -29,7 +29,11 @@ HttpConnection::HttpConnection(std::shared_ptr<HttpWorker> worker, base::FileHan
     : worker_(std::move(worker)),
       socket_(std::move(socket)),
       remote_address_(std::move(remote_address)),
-      parser_(worker_->shared->settings.max_header_bytes) {}
+      parser_({worker_->shared->settings.max_header_bytes, worker_->shared->settings.max_headers,
+               worker_->shared->settings.max_target_bytes}) {
+  if (const auto& tls = worker_->shared->tls)
+    tls_ = std::make_unique<TlsStream>(tls->current()->context, socket_.fd());
+}
 
 HttpConnection::~HttpConnection() = default;
 
@@ -44,6 +48,7 @@ void HttpConnection::OnReady(const Ready& ready) {
   readable_ = readable_ || ready.readable;
   writable_ = writable_ || ready.writable;
   half_closed_ = half_closed_ || ready.half_closed;
+  if (half_closed_) gone_->store(true, std::memory_order_relaxed);
   // A client that only reads events cannot be heard of otherwise.
   if (ready.broken || (half_closed_ && output_ == Output::kStreaming && response_.push)) {
     Close();
@@ -172,18 +177,36 @@ bool HttpConnection::StepLinger() {
   return Fill(kBodyReadBytes);
 }
 
+// As recv.
+int64_t HttpConnection::Receive(char* buffer, size_t size) {
+  if (tls_) return tls_->Read(buffer, size);
+  return recv(socket_.fd(), buffer, size, 0);
+}
+
+// As sendmsg, of at most two parts.
+int64_t HttpConnection::SendParts(std::span<const std::string_view> parts) {
+  if (tls_) return tls_->Write(parts);
+  std::array<iovec, 2> vectors{};
+  for (size_t i = 0; i < parts.size(); ++i)
+    vectors[i] = {const_cast<char*>(parts[i].data()), parts[i].size()};
+  msghdr message{};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = parts.size();
+  return sendmsg(socket_.fd(), &message, MSG_NOSIGNAL);
+}
+
 // Reads once, with at least `least` bytes of room behind what is there. False: nothing came (or the
 // connection ended).
 bool HttpConnection::Fill(size_t least) {
   if (!readable_ || !MakeRoom(least)) return false;
   const size_t room = buffer_.size() - end_;
-  const ssize_t got = recv(socket_.fd(), buffer_.data() + end_, room, 0);
+  const int64_t got = Receive(buffer_.data() + end_, room);
   if (got > 0) {
     end_ += static_cast<size_t>(got);
     // Less than asked for: the socket is empty, and its next edge will say when it is not. The end
     // of the stream has no edge of its own once its flag was seen, so then reading goes on to the
-    // end.
-    if (static_cast<size_t>(got) < room && !half_closed_) readable_ = false;
+    // end. TLS keeps records of its own, and says when it has none.
+    if (static_cast<size_t>(got) < room && !half_closed_ && !tls_) readable_ = false;
     return true;
   }
   if (got < 0 && errno == EINTR) return true;
@@ -238,17 +261,13 @@ bool HttpConnection::Flush() {
   const size_t total = head_.size() + response_.body.size();
   while (sent_ < total) {
     if (!writable_) return false;
-    std::array<iovec, 2> parts{};
+    std::array<std::string_view, 2> parts;
     size_t count = 0;
-    if (sent_ < head_.size()) parts[count++] = {head_.data() + sent_, head_.size() - sent_};
+    if (sent_ < head_.size()) parts[count++] = std::string_view(head_).substr(sent_);
     const size_t body_sent = sent_ > head_.size() ? sent_ - head_.size() : 0;
-    if (body_sent < response_.body.size()) {
-      parts[count++] = {response_.body.data() + body_sent, response_.body.size() - body_sent};
-    }
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = count;
-    const ssize_t written = sendmsg(socket_.fd(), &message, MSG_NOSIGNAL);
+    if (body_sent < response_.body.size())
+      parts[count++] = std::string_view(response_.body).substr(body_sent);
+    const int64_t written = SendParts({parts.data(), count});
     if (written >= 0) {
       sent_ += static_cast<size_t>(written);
       output_deadline_ = After(worker_->shared->settings.body_timeout);
@@ -321,6 +340,7 @@ void HttpConnection::FinishResponse() {
     Close();
     return;
   }
+  if (tls_) tls_->ShutDown();
   shutdown(socket_.fd(), SHUT_WR);
   input_ = Input::kLinger;
   lingered_ = 0;
@@ -363,7 +383,9 @@ void HttpConnection::OnDrain() {
 void HttpConnection::Close() {
   if (closed_) return;
   closed_ = true;
+  gone_->store(true, std::memory_order_relaxed);
   worker_->loop.Unwatch(socket_.fd());
+  if (tls_ && output_ == Output::kNone) tls_->ShutDown();
   socket_ = base::FileHandle();
   if (upload_) upload_->Fail(base::Unavailable("client_gone", "the client closed the connection"));
   if (download_) download_->MarkGone();

@@ -10,18 +10,23 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_set>
 #include <vector>
 
 #include "base/metrics.h"
 #include "net/content_decoder.h"
+#include "net/content_encoder.h"
 #include "net/event_loop.h"
+#include "net/http_cors.h"
 #include "net/http_head.h"
 #include "net/http_parser.h"
 #include "net/http_router.h"
 #include "net/http_server.h"
 #include "net/http_streams.h"
+#include "net/tls_files.h"
+#include "net/tls_stream.h"
 
 namespace slipway::net {
 
@@ -35,6 +40,8 @@ struct HttpShared {
   std::array<base::Counter*, 5> answers;  // 1xx ... 5xx
   base::Counter& timeouts;
   base::Counter& refused_connections;
+  Cors cors{};
+  std::unique_ptr<TlsFiles> tls{};  // set when connections speak TLS
   std::atomic<bool> draining{false};
   std::atomic<int64_t> open{0};  // connections
   std::mutex mutex{};
@@ -93,6 +100,8 @@ class HttpConnection final : public EventLoop::Watcher,
   bool StepOutput();
   bool Flush();
   bool NextPiece();
+  int64_t Receive(char* buffer, size_t size);
+  int64_t SendParts(std::span<const std::string_view> parts);
   void FinishResponse();
   void OnInputTimeout();
   base::Status TakeBody(size_t& used);
@@ -102,12 +111,15 @@ class HttpConnection final : public EventLoop::Watcher,
 
   // http_exchange.cc
   void BeginRequest();
+  void NoteWishes();
   base::Status AdmitBody();
   void BeginUpload();
   void AnswerUnrouted(const Router::Match& match);
   void SendContinue();
   void Dispatch();
   void DispatchToPool();
+  bool WantsPacking(HttpResponse& response) const;
+  void Answer(HttpResponse response, std::shared_ptr<DownloadPipe> pipe);
   void BeginResponse(HttpResponse response, std::shared_ptr<DownloadPipe> pipe);
   void StartStream();
   Framing ChooseFraming(bool no_body);
@@ -118,6 +130,7 @@ class HttpConnection final : public EventLoop::Watcher,
   std::shared_ptr<HttpWorker> worker_;
   base::FileHandle socket_;
   std::string remote_address_;
+  std::unique_ptr<TlsStream> tls_;
   bool closed_ = false;
   bool readable_ = false;
   bool writable_ = true;
@@ -131,6 +144,10 @@ class HttpConnection final : public EventLoop::Watcher,
   HttpParser parser_;
   HttpRequest request_;
   const Route* route_ = nullptr;
+  int64_t requests_ = 0;
+  Encoding encoding_ = Encoding::kIdentity;  // that the client takes
+  std::string allowed_origin_;
+  const std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
   std::unique_ptr<ContentDecoder> decoder_;
   std::string packed_;      // body bytes before decoder_
   int64_t body_bytes_ = 0;  // as received

@@ -15,6 +15,9 @@ namespace {
 
 constexpr size_t kMostReservedBytes = 4 << 20;  // of a body that has only been announced
 constexpr size_t kSourcePieceBytes = 64 * 1024;
+// Of an answer that is compressed on the I/O thread: well under a millisecond.
+constexpr size_t kMostPackedInline = 64 * 1024;
+constexpr const char* kEveryMethod = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 // Runs a response's source on the calling pool thread until it ends, fails or the client is gone.
 void Pump(BodySource& source, DownloadPipe& pipe) {
@@ -30,6 +33,13 @@ void Pump(BodySource& source, DownloadPipe& pipe) {
   }
 }
 
+void PackBody(Encoding encoding, HttpResponse& response) {
+  auto packed = Pack(encoding, response.body);
+  if (!packed) return;
+  response.body = std::move(*packed);
+  response.SetHeader("Content-Encoding", std::string(EncodingName(encoding)));
+}
+
 base::Status NoAnswer() {
   return base::Internal("no_answer", "the handler ended without an answer");
 }
@@ -37,17 +47,19 @@ base::Status NoAnswer() {
 }  // namespace
 
 // The right to answer one request, once, from any thread.
-class HttpConnection::Ticket {
+class HttpConnection::Ticket final : public Respond::Target {
  public:
   explicit Ticket(std::shared_ptr<HttpConnection> connection)
       : connection_(std::move(connection)) {}
-  ~Ticket() {
+  ~Ticket() override {
     if (!used_.exchange(true)) Post(connection_, ErrorResponse(NoAnswer()), nullptr);
   }
   Ticket(const Ticket&) = delete;
   Ticket& operator=(const Ticket&) = delete;
 
-  void Answer(HttpResponse response, std::shared_ptr<DownloadPipe> pipe) {
+  void Answer(HttpResponse response) override { AnswerFrom(std::move(response), nullptr); }
+  // `pipe`: where the body comes from.
+  void AnswerFrom(HttpResponse response, std::shared_ptr<DownloadPipe> pipe) {
     if (used_.exchange(true)) return;
     HttpConnection& connection = *connection_;
     if (connection.worker_->loop.InLoop() && connection.dispatching_ && !pipe) {
@@ -79,8 +91,7 @@ class HttpConnection::Ticket {
     auto delivery = std::make_shared<Delivery>(std::move(response), std::move(pipe));
     connection->worker_->loop.Post([connection, delivery] {
       if (connection->closed_) return;
-      connection->BeginResponse(std::move(delivery->response),
-                                std::exchange(delivery->pipe, nullptr));
+      connection->Answer(std::move(delivery->response), std::exchange(delivery->pipe, nullptr));
       connection->Advance();
     });
   }
@@ -98,21 +109,26 @@ struct HttpConnection::PoolCall {
   void Run() {
     HttpResponse response = handler(request);
     request.stream.reset();
+    const HttpConnection& connection = *ticket->connection();
     if (!response.source || request.method == "HEAD") {
-      ticket->Answer(std::move(response), nullptr);
+      if (connection.WantsPacking(response)) PackBody(connection.encoding_, response);
+      ticket->Answer(std::move(response));
       return;
     }
     const std::unique_ptr<BodySource> source = std::move(response.source);
     const std::shared_ptr<DownloadPipe> pipe = ticket->connection()->MakeDownload();
-    ticket->Answer(std::move(response), pipe);
+    ticket->AnswerFrom(std::move(response), pipe);
     Pump(*source, *pipe);
   }
 };
 
 void HttpConnection::BeginRequest() {
   request_.remote_address = remote_address_;
+  request_.gone = gone_;
   head_only_ = request_.method == "HEAD";
-  close_after_ = !parser_.keep_alive();
+  const int64_t most_requests = worker_->shared->settings.max_connection_requests;
+  close_after_ = !parser_.keep_alive() || (++requests_ >= most_requests && most_requests > 0);
+  NoteWishes();
   body_bytes_ = 0;
   packed_.clear();
   input_ = parser_.done() ? Input::kDone : Input::kBody;
@@ -135,6 +151,15 @@ void HttpConnection::BeginRequest() {
   } else if (parser_.done()) {
     Dispatch();
   }
+}
+
+// What the answer needs to know of the request, which the handler takes away.
+void HttpConnection::NoteWishes() {
+  const HttpShared& shared = *worker_->shared;
+  encoding_ = shared.settings.compression ? ChooseEncoding(request_.GetHeader("Accept-Encoding"))
+                                          : Encoding::kIdentity;
+  if (shared.cors.enabled())
+    allowed_origin_ = shared.cors.AllowedOrigin(request_.GetHeader("Origin"));
 }
 
 // Before any of the body is read: whether its announced size and its encoding can be taken.
@@ -167,10 +192,13 @@ void HttpConnection::BeginUpload() {
 }
 
 void HttpConnection::AnswerUnrouted(const Router::Match& match) {
-  if (request_.method == "OPTIONS" && !match.allow.empty()) {
+  const bool whole_server = request_.target == "*";  // of OPTIONS only
+  if (request_.method == "OPTIONS" && (whole_server || !match.allow.empty())) {
     HttpResponse response;
     response.status = 204;
-    response.SetHeader("Allow", match.allow);
+    response.SetHeader("Allow", whole_server ? kEveryMethod : match.allow);
+    if (!allowed_origin_.empty() && Cors::IsPreflight(request_))
+      worker_->shared->cors.AnswerPreflight(response);
     return BeginResponse(std::move(response), nullptr);
   }
   const bool known = !match.allow.empty();
@@ -192,8 +220,7 @@ void HttpConnection::SendContinue() {
   // it is not worth keeping.
   constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
   if (parser_.http_1_0()) return;
-  const ssize_t written = send(socket_.fd(), kContinue.data(), kContinue.size(), MSG_NOSIGNAL);
-  if (written != static_cast<ssize_t>(kContinue.size())) Close();
+  if (SendParts({&kContinue, 1}) != static_cast<int64_t>(kContinue.size())) Close();
 }
 
 void HttpConnection::Dispatch() {
@@ -201,21 +228,58 @@ void HttpConnection::Dispatch() {
   if (input_ == Input::kDone) input_deadline_ = 0;
   if (route_->kind != Router::Kind::kAsync) return DispatchToPool();
   dispatching_ = true;
-  auto ticket = std::make_shared<Ticket>(shared_from_this());
-  route_->async(std::move(request_), [ticket = std::move(ticket)](HttpResponse response) {
-    ticket->Answer(std::move(response), nullptr);
-  });
+  route_->async(std::move(request_), Respond(std::make_shared<Ticket>(shared_from_this())));
   dispatching_ = false;
   if (!inline_answer_) return;
   HttpResponse answer = *std::exchange(inline_answer_, std::nullopt);
-  BeginResponse(std::move(answer), nullptr);
+  Answer(std::move(answer), nullptr);
 }
 
 void HttpConnection::DispatchToPool() {
   auto ticket = std::make_shared<Ticket>(shared_from_this());
   auto call = std::make_shared<PoolCall>(PoolCall{std::move(request_), route_->blocking, ticket});
   const base::Status status = worker_->shared->blocking.Submit([call] { call->Run(); });
-  if (!status.ok()) ticket->Answer(ErrorResponse(status), nullptr);
+  if (!status.ok()) ticket->Answer(ErrorResponse(status));
+}
+
+// Whether the body is to be packed for this client. Says in Vary that it could have been. Any
+// thread, while the request is being answered.
+bool HttpConnection::WantsPacking(HttpResponse& response) const {
+  const HttpServerSettings& settings = worker_->shared->settings;
+  if (!settings.compression || response.push || response.source ||
+      response.body.size() < static_cast<size_t>(settings.compression_min_bytes))
+    return false;
+  std::string_view type;
+  for (const Header& header : response.headers) {
+    if (header.name == "Content-Type") type = header.value;
+    const bool packed = header.name == "Content-Encoding";
+    const bool judged =
+        header.name == "Vary" && header.value.find("Accept-Encoding") != std::string::npos;
+    if (packed || judged) return false;
+  }
+  if (!IsWorthPacking(type) || response.status == 206) return false;
+  AddVary(response, "Accept-Encoding");
+  return encoding_ != Encoding::kIdentity;
+}
+
+// Packs what is worth it: small bodies here, large ones on a pool thread.
+void HttpConnection::Answer(HttpResponse response, std::shared_ptr<DownloadPipe> pipe) {
+  if (pipe || !WantsPacking(response)) return BeginResponse(std::move(response), std::move(pipe));
+  if (response.body.size() <= kMostPackedInline) {
+    PackBody(encoding_, response);
+    return BeginResponse(std::move(response), nullptr);
+  }
+  const auto waiting = std::make_shared<HttpResponse>(std::move(response));
+  const base::Status status =
+      worker_->shared->blocking.Submit([self = shared_from_this(), waiting, how = encoding_] {
+        PackBody(how, *waiting);
+        self->worker_->loop.Post([self, waiting] {
+          if (self->closed_) return;
+          self->BeginResponse(std::move(*waiting), nullptr);
+          self->Advance();
+        });
+      });
+  if (!status.ok()) BeginResponse(std::move(*waiting), nullptr);
 }
 
 std::function<void()> HttpConnection::Waker() {
@@ -232,6 +296,7 @@ std::shared_ptr<DownloadPipe> HttpConnection::MakeDownload() {
 
 void HttpConnection::BeginResponse(HttpResponse response, std::shared_ptr<DownloadPipe> pipe) {
   response_ = std::move(response);
+  if (worker_->shared->cors.enabled()) worker_->shared->cors.Decorate(response_, allowed_origin_);
   download_ = std::move(pipe);
   // What was not read of the request cannot be told from the next one.
   close_after_ = close_after_ || input_ != Input::kDone || worker_->shared->draining.load();

@@ -16,7 +16,7 @@ struct Phrase {
   int status;
   std::string_view text;
 };
-constexpr std::array<Phrase, 30> kPhrases = {{{200, "OK"},
+constexpr std::array<Phrase, 32> kPhrases = {{{200, "OK"},
                                               {201, "Created"},
                                               {202, "Accepted"},
                                               {204, "No Content"},
@@ -36,7 +36,9 @@ constexpr std::array<Phrase, 30> kPhrases = {{{200, "OK"},
                                               {409, "Conflict"},
                                               {412, "Precondition Failed"},
                                               {413, "Content Too Large"},
+                                              {414, "URI Too Long"},
                                               {415, "Unsupported Media Type"},
+                                              {417, "Expectation Failed"},
                                               {422, "Unprocessable Content"},
                                               {429, "Too Many Requests"},
                                               {431, "Request Header Fields Too Large"},

@@ -23,12 +23,17 @@ bool SameWord(std::string_view a, std::string_view b) {
 
 class Sink final : public http::basic_parser<true> {
  public:
-  explicit Sink(HttpRequest* request) : request_(request) {}
+  Sink(HttpRequest* request, size_t most_headers)
+      : request_(request), most_headers_(most_headers) {}
   void set_body(std::string* body) { body_ = body; }
   int version() const { return version_; }  // 10 or 11
   int hosts() const { return hosts_; }
+  bool odd_length() const { return odd_length_; }
   bool odd_coding() const { return odd_coding_; }
   bool expects_continue() const { return expects_continue_; }
+  bool expects_other() const { return expects_other_; }
+  bool too_many() const { return too_many_; }
+  bool has_coding() const { return has_coding_; }
 
  private:
   void on_request_impl(http::verb, beast::string_view method, beast::string_view target,
@@ -42,11 +47,23 @@ class Sink final : public http::basic_parser<true> {
                      error_code&) override {
     if (is_header_done()) return;  // a trailer
     if (field == http::field::host) ++hosts_;
-    if (field == http::field::transfer_encoding && !SameWord(View(value), "chunked"))
-      odd_coding_ = true;
-    if (field == http::field::expect && SameWord(View(value), "100-continue"))
-      expects_continue_ = true;
-    request_->headers.push_back({std::string(View(name)), std::string(View(value))});
+    if (field == http::field::content_length) {
+      ++lengths_;
+      odd_length_ = lengths_ > 1 || value.find(',') != beast::string_view::npos;
+    }
+    if (field == http::field::transfer_encoding) {
+      has_coding_ = true;
+      odd_coding_ = odd_coding_ || !SameWord(View(value), "chunked");
+    }
+    if (field == http::field::expect) {
+      expects_continue_ = SameWord(View(value), "100-continue");
+      expects_other_ = !expects_continue_;
+    }
+    std::vector<Header>& headers = request_->headers;
+    too_many_ = too_many_ || headers.size() >= most_headers_;
+    if (too_many_) return;
+    if (headers.empty()) headers.reserve(kUsualHeaders);
+    headers.push_back({std::string(View(name)), std::string(View(value))});
   }
   void on_header_impl(error_code&) override {}
   void on_body_init_impl(boost::optional<std::uint64_t> const&, error_code&) override {}
@@ -61,20 +78,35 @@ class Sink final : public http::basic_parser<true> {
   }
   void on_finish_impl(error_code&) override {}
 
+  static constexpr size_t kUsualHeaders = 12;
+
   HttpRequest* request_;
+  size_t most_headers_;
   std::string* body_ = nullptr;
   int version_ = 11;
   int hosts_ = 0;
+  int lengths_ = 0;
+  bool odd_length_ = false;
   bool odd_coding_ = false;
+  bool has_coding_ = false;
   bool expects_continue_ = false;
+  bool expects_other_ = false;
+  bool too_many_ = false;
 };
 
 base::Status BadRequest(std::string message) {
   return base::InvalidArgument("", std::move(message), "bad_request");
 }
 
-base::Status FromParser(const error_code& error) {
+base::Status TargetTooLong() {
+  return {base::Code::kInvalidArgument, "target_too_long",
+          "the request target is longer than the server takes"};
+}
+
+base::Status FromParser(const error_code& error, std::string_view bytes) {
   if (error == http::error::header_limit) {
+    // All of it was the request line.
+    if (bytes.find("\r\n") == std::string_view::npos) return TargetTooLong();
     return base::ResourceExhausted("headers_too_large",
                                    "the request line and headers are larger than the server takes");
   }
@@ -91,12 +123,25 @@ std::string_view OriginForm(std::string_view target) {
 }  // namespace
 
 struct HttpParser::State {
-  uint32_t max_header_bytes;
+  Limits limits;
   HttpRequest* request = nullptr;
   std::optional<Sink> sink;
   std::string_view raw_path;
 
   base::Status CheckHead() {
+    if (request->target.size() > static_cast<size_t>(limits.target_bytes)) return TargetTooLong();
+    if (sink->too_many()) {
+      return base::ResourceExhausted(
+          "headers_too_large",
+          "a request has at most " + std::to_string(limits.headers) + " headers here");
+    }
+    if (sink->expects_other()) {
+      return {base::Code::kFailedPrecondition, "expectation_failed",
+              "the only Expect that is met is 100-continue", "Expect"};
+    }
+    if (sink->odd_length()) return BadRequest("a request has one Content-Length");
+    if (sink->has_coding() && sink->version() < 11)
+      return BadRequest("HTTP/1.0 has no Transfer-Encoding");
     if (sink->odd_coding()) {
       return {base::Code::kUnimplemented, "unsupported_transfer_encoding",
               "the only Transfer-Encoding taken is chunked", "Transfer-Encoding"};
@@ -104,25 +149,26 @@ struct HttpParser::State {
     if (sink->version() >= 11 && sink->hosts() != 1)
       return BadRequest("an HTTP/1.1 request has one Host header");
     const std::string_view target = OriginForm(request->target);
-    if (!target.starts_with('/') && target != "*")
+    if (!target.starts_with('/') && !(target == "*" && request->method == "OPTIONS"))
       return BadRequest("the request target must begin with /");
     const size_t mark = target.find('?');
     raw_path = target.substr(0, mark);
     request->path = PercentDecode(raw_path, false);
+    if (request->path.find('\0') != std::string::npos)
+      return BadRequest("the request target has a NUL in it");
     if (mark != std::string_view::npos) request->query = ParseQuery(target.substr(mark + 1));
     return base::Status::Ok();
   }
 };
 
-HttpParser::HttpParser(int64_t max_header_bytes) : state_(std::make_unique<State>()) {
-  state_->max_header_bytes = static_cast<uint32_t>(max_header_bytes);
-}
+HttpParser::HttpParser(const Limits& limits)
+    : state_(std::make_unique<State>(State{limits, nullptr, std::nullopt, {}})) {}
 HttpParser::~HttpParser() = default;
 
 void HttpParser::Reset(HttpRequest* request) {
   state_->request = request;
-  state_->sink.emplace(request);
-  state_->sink->header_limit(state_->max_header_bytes);
+  state_->sink.emplace(request, static_cast<size_t>(state_->limits.headers));
+  state_->sink->header_limit(static_cast<uint32_t>(state_->limits.header_bytes));
   state_->sink->body_limit(boost::none);  // the connection counts, by route
 }
 
@@ -130,7 +176,8 @@ base::Result<size_t> HttpParser::ParseHead(std::string_view bytes) {
   error_code error;
   const size_t used =
       state_->sink->put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
-  if (error && error != http::error::need_more) return FromParser(error);
+  if (error && error != http::error::need_more)
+    return FromParser(error, bytes.substr(0, static_cast<size_t>(state_->limits.header_bytes)));
   if (head_done()) TRY(state_->CheckHead());
   return used;
 }
@@ -143,7 +190,7 @@ base::Result<size_t> HttpParser::ParseBody(std::string_view bytes, std::string& 
     used += state_->sink->put(boost::asio::const_buffer(bytes.data() + used, bytes.size() - used),
                               error);
     if (error == http::error::need_more) break;
-    if (error) return FromParser(error);
+    if (error) return FromParser(error, "\r\n");
   }
   return used;
 }

@@ -17,14 +17,20 @@ namespace slipway::net {
 // One request at a time; not thread-safe.
 class HttpParser {
  public:
-  explicit HttpParser(int64_t max_header_bytes);
+  struct Limits {
+    int64_t header_bytes;
+    int64_t headers;
+    int64_t target_bytes;
+  };
+  explicit HttpParser(const Limits& limits);
   ~HttpParser();
 
   // Begins a request. ParseHead writes method, target, path, query and headers into `request`,
   // which must stay where it is until head_done().
   void Reset(HttpRequest* request);
   // Reads of `bytes` what it can and says how many; the rest is to be given again, with more behind
-  // it. Errors: bad_request, headers_too_large, unsupported transfer coding (kUnimplemented).
+  // it. Errors: bad_request, headers_too_large, target_too_long, expectation_failed, unsupported
+  // coding (kUnimplemented).
   base::Result<size_t> ParseHead(std::string_view bytes);
   bool head_done() const;
   // As ParseHead, for the body: what is decoded is appended to `body`.

@@ -69,12 +69,14 @@ class Search {
     const std::string_view segment = rest.substr(0, slash);
     const bool last = slash == std::string_view::npos;
     const std::string_view next = last ? std::string_view() : rest.substr(slash + 1);
-    const std::string text = PercentDecode(segment, false);
+    std::string decoded;
+    std::string_view text = segment;
+    if (segment.find('%') != std::string_view::npos) text = decoded = PercentDecode(segment, false);
     const auto literal = node.literals.find(text);
     if (literal != node.literals.end() && Descend(*literal->second, next, last)) return true;
     for (const RouteNode::Named& named : node.named) {
       if (text.size() <= named.ending.size() || !text.ends_with(named.ending)) continue;
-      values_.push_back(text.substr(0, text.size() - named.ending.size()));
+      values_.emplace_back(text.substr(0, text.size() - named.ending.size()));
       if (Descend(*named.node, next, last)) return true;
       values_.pop_back();
     }

@@ -163,16 +163,28 @@ void Describe(base::Schema& schema, HttpServerSettings& settings) {
              "Largest request body, also after decompression.", 1024, 4LL << 30);
   schema.Add("http.max_stream_bytes", &settings.max_stream_bytes,
              "Largest body of a streaming route (artifacts).", 1024, 1LL << 50);
+  schema.Add("http.max_headers", &settings.max_headers, "Most headers of a request.", 1, 10000);
+  schema.Add("http.max_target_bytes", &settings.max_target_bytes,
+             "Longest request target (path and query).", 128, 1 << 20);
+  schema.Add("http.max_connection_requests", &settings.max_connection_requests,
+             "Requests after which a connection is closed, so that clients spread anew; 0: never.",
+             0, 1LL << 40);
   schema.Add("http.max_connections", &settings.max_connections,
              "Connections at a time; further ones get 503.", 1, 1000000);
   schema.Add("http.header_timeout", &settings.header_timeout,
-             "Time for a request's headers to arrive.", kLeast, kMost);
+             "Time for a TLS handshake, and for a request's headers to arrive.", kLeast, kMost);
   schema.Add("http.body_timeout", &settings.body_timeout,
              "Time between two pieces of a body, either way.", kLeast, kMost);
   schema.Add("http.idle_timeout", &settings.idle_timeout,
              "Time a connection may wait for its next request.", kLeast, kMost);
   schema.Add("http.drain_timeout", &settings.drain_timeout,
              "Time for requests in flight to end when stopping.", Duration{0}, kMost);
+  schema.Add("http.compression", &settings.compression,
+             "Compress text and JSON answers (zstd, gzip, deflate) for clients that ask for it.");
+  schema.Add("http.compression_min_bytes", &settings.compression_min_bytes,
+             "Smallest answer that is compressed.", 1, 1LL << 40);
+  DescribeCors(schema, settings.cors);
+  Describe(schema, "http.tls", settings.tls);
 }
 
 struct HttpServer::State {
@@ -252,6 +264,10 @@ HttpServer::~HttpServer() { Stop(); }
 
 base::Status HttpServer::Start() {
   CHECK(!state_->started, "a server is started once");
+  HttpShared& shared = *state_->shared;
+  shared.cors = TRY(Cors::Make(shared.settings.cors));
+  if (shared.settings.tls.enabled())
+    shared.tls = TRY(TlsFiles::Open("http.tls", shared.settings.tls));
   const bool share_port = state_->shared->settings.io_threads > 1;
   if (share_port) {
     // With SO_REUSEPORT a second server on the port would silently take half of the connections:
@@ -304,6 +320,10 @@ void HttpServer::Stop() {
     thread.thread.join();
   }
   state_->threads.clear();
+}
+
+void HttpServer::ReloadTls() {
+  if (state_->shared->tls) state_->shared->tls->Reload();
 }
 
 uint16_t HttpServer::port() const { return state_->port; }

@@ -191,6 +191,7 @@ base::Result<serving::PredictCall> Scoring::Decode(const HttpRequest& request, D
   call.key = request.GetHeader("slipway-key");
   call.request_id = request.GetHeader("X-Request-Id");
   call.protocol = "invocations";
+  call.cancelled = request.gone;
   if (dialect == Dialect::kSageMaker) {
     call.version = TRY(TargetVersion(request));
     const auto id = request.GetHeader("X-Amzn-SageMaker-Inference-Id");

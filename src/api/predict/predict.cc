@@ -102,6 +102,7 @@ void Run(Predictor& predictor, const HttpRequest& request, std::optional<int64_t
   call.key = request.GetHeader("slipway-key");
   call.request_id = request.GetHeader("X-Request-Id");
   call.protocol = "predict";
+  call.cancelled = request.gone;
   call.started_ns = started_ns;
   predictor.Predict(std::move(call),
                     [respond, many = body->many](const serving::PredictAnswer& answer) {

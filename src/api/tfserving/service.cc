@@ -39,9 +39,10 @@ struct Caller {
   int64_t started_ns = base::MonotonicNanos();
   int64_t timeout_us = 0;  // 0: it named no time
   std::string key;
+  std::shared_ptr<const std::atomic<bool>> gone;
 
-  explicit Caller(const net::GrpcCall& call)
-      : timeout_us(call.TimeLeft()), key(call.GetMetadata("slipway-key")) {}
+  explicit Caller(net::GrpcCall& call)
+      : timeout_us(call.TimeLeft()), key(call.GetMetadata("slipway-key")), gone(call.gone_flag()) {}
 };
 
 // Shared by both services. Lives as long as the server.
@@ -93,6 +94,7 @@ class Models {
         call.timeout_us = caller.timeout_us;
         call.started_ns = caller.started_ns;
         call.protocol = "tfserving_grpc";
+        call.cancelled = caller.gone;
         predictor_.Predict(std::move(call),
                            [=, config = info->config](const serving::PredictAnswer& answer) {
                              done(answer.status.ok() ? fill(answer, config) : answer.status);

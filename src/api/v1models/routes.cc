@@ -133,6 +133,7 @@ void Models::Predict(Verb verb, const HttpRequest& request, std::optional<int64_
   call.key = request.GetHeader("slipway-key");
   call.request_id = request.GetHeader("X-Request-Id");
   call.protocol = "v1models";
+  call.cancelled = request.gone;
   call.started_ns = started_ns;
   predictor_.Predict(std::move(call), [verb, by_column, config = info.config,
                                        respond](const serving::PredictAnswer& answer) {
