@@ -2,6 +2,9 @@
 // The tables: every implementation of every seam, each once.
 #include "app/assembly.h"
 
+#include <memory>
+#include <utility>
+
 #include "app/adapters.h"
 #include "lifecycle/gates.h"
 #include "registry/gates.h"
@@ -59,6 +62,17 @@ constexpr storage::BlobStore kStores[] = {
 #endif
 };
 
+#if SLIPWAY_WITH_ONNX
+// ONNX Runtime, with our evaluator in front of it for graphs that are only trees.
+std::unique_ptr<inference::Runtime> MaybeTrees(std::unique_ptr<inference::Runtime> onnx,
+                                               [[maybe_unused]] bool native_trees) {
+#if SLIPWAY_WITH_TREES
+  if (native_trees) return inference::PreferTrees(std::move(onnx));
+#endif
+  return onnx;
+}
+#endif
+
 }  // namespace
 
 struct Assembly::RowSettings {
@@ -113,7 +127,8 @@ base::Result<std::vector<std::unique_ptr<inference::Runtime>>> Assembly::Runtime
     [[maybe_unused]] const Settings& settings) const {
   std::vector<std::unique_ptr<inference::Runtime>> runtimes;
 #if SLIPWAY_WITH_ONNX
-  runtimes.push_back(TRY(inference::MakeOnnxRuntime(rows_->onnx)));
+  runtimes.push_back(
+      MaybeTrees(TRY(inference::MakeOnnxRuntime(rows_->onnx)), rows_->onnx.native_trees));
 #endif
 #if SLIPWAY_WITH_OPENVINO
   runtimes.push_back(inference::MakeOpenVinoRuntime(rows_->openvino));
@@ -123,6 +138,9 @@ base::Result<std::vector<std::unique_ptr<inference::Runtime>>> Assembly::Runtime
   python.folder = settings.process.data + "/python";
   runtimes.push_back(inference::MakePythonRuntime(std::move(python)));
 #endif
+#if SLIPWAY_WITH_TREES
+  runtimes.push_back(inference::MakeTreesRuntime());
+#endif
   return runtimes;
 }
 
@@ -131,11 +149,15 @@ base::Result<std::unique_ptr<inference::Runtime>> ProbeRuntime(
     [[maybe_unused]] const std::map<std::string, std::string>& settings) {
 #if SLIPWAY_WITH_ONNX
   if (name == "onnx")
-    return inference::MakeOnnxRuntime(inference::OnnxSettingsOfProbe(library, settings));
+    return MaybeTrees(
+        TRY(inference::MakeOnnxRuntime(inference::OnnxSettingsOfProbe(library, settings))), true);
 #endif
 #if SLIPWAY_WITH_OPENVINO
   // No cache folder: the probe may write nothing.
   if (name == "openvino") return inference::MakeOpenVinoRuntime({.library = library, .threads = 1});
+#endif
+#if SLIPWAY_WITH_TREES
+  if (name == "trees") return inference::MakeTreesRuntime();
 #endif
   return base::InvalidArgument("runtime", "no runtime '" + name + "'", "unknown_runtime");
 }

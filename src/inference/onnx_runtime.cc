@@ -320,6 +320,9 @@ void Describe(base::Schema& schema, OnnxSettings& settings) {
              "A build for GPUs brings the devices cuda:N and tensorrt:N.");
   schema.Add("onnx.intra_op_threads", &settings.intra_op_threads,
              "Threads of ONNX Runtime inside one run; all models share them.", 1, 1024);
+  schema.Add("inference.native_trees", &settings.native_trees,
+             "ONNX models that are only a tree ensemble run on our own evaluator, once it answered "
+             "as ONNX Runtime does.");
   schema.Add("onnx.device", &settings.device,
              "Where models run that name no device themselves: cpu, cuda:N or tensorrt:N.");
   schema.AddChoice("onnx.device_fallback", &settings.device_fallback,

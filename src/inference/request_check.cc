@@ -36,7 +36,8 @@ bool ShapeFits(const TensorSpec& spec, const Shape& shape) {
 }
 
 base::Status CheckInput(const TensorSpec& spec, const Tensor& tensor, size_t index) {
-  if (tensor.type() != spec.type) {
+  if (tensor.type() != spec.type &&
+      std::ranges::find(spec.also, tensor.type()) == spec.also.end()) {
     return base::InvalidArgument(Place(index, ".datatype"),
                                  "input '" + spec.name + "' is " +
                                      std::string(DataTypeName(spec.type)) + ", got " +

@@ -99,6 +99,7 @@ struct OnnxSettings {
   std::vector<std::string> custom_op_libraries =
       {};                 // those that models may name: "name=/path/x.so"
   bool cpu_only = false;  // whatever a model asks for: in a probe process
+  bool native_trees = true;  // PreferTrees
 };
 void Describe(base::Schema& schema, OnnxSettings& settings);
 // As Runtime::probe_settings gives them.
@@ -107,5 +108,13 @@ OnnxSettings OnnxSettingsOfProbe(std::string library,
 // kFailedPrecondition (reason "runtime_missing" / "runtime_too_old") with where it looked and what
 // it needs.
 base::Result<std::unique_ptr<Runtime>> MakeOnnxRuntime(const OnnxSettings& settings);
+
+// Runtime "trees": gradient-boosted trees and forests by our own evaluator. Reads XGBoost (JSON,
+// UBJSON), LightGBM (text) and ONNX graphs that are only a tree ensemble. Of the parameters it
+// reads "output" (docs/runtimes.md).
+std::unique_ptr<Runtime> MakeTreesRuntime();
+// `onnx` itself, but a model that is only a tree ensemble runs on our evaluator when both gave the
+// same bits on random and edge rows at load; else, and with a line in the log, on `onnx`.
+std::unique_ptr<Runtime> PreferTrees(std::unique_ptr<Runtime> onnx);
 
 }  // namespace slipway::inference

@@ -167,6 +167,8 @@ struct TensorSpec {
   bool any_rank = false;  // the model does not say its rank; `shape` is empty then
   // Of an [any, C] input whose C columns have names: a table is matched by them.
   std::vector<std::string> columns = {};
+  // Other types that the model takes as they are.
+  std::vector<DataType> also = {};
 };
 
 // A value beside the tensors: Open Inference Protocol's `parameters`, MLflow's `params`.

@@ -113,6 +113,7 @@ Result<Mlmodel> ReadMlmodel(const fs::path& folder) {
       const YAML::Node flavor = flavors[std::string(row.flavor)];
       if (!flavor || !flavor.IsMap() || !flavor["data"]) continue;
       data = flavor["data"].as<std::string>();
+      if (data.ends_with(".pkl")) continue;  // LightGBM's scikit-learn classes: Python's to open
       chosen = &row;
       break;
     }
