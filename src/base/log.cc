@@ -60,6 +60,10 @@ void ConfigureLog(LogFormat format, LogLevel least) {
   g_least.store(least, std::memory_order_relaxed);
 }
 
+LogLevel LeastLogLevel() { return g_least.load(std::memory_order_relaxed); }
+
+void SetLeastLogLevel(LogLevel least) { g_least.store(least, std::memory_order_relaxed); }
+
 void Log(LogLevel level, std::string_view room, std::string_view message,
          std::initializer_list<std::pair<std::string_view, Json>> fields) {
   if (level < g_least.load(std::memory_order_relaxed)) return;

@@ -15,6 +15,8 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError };
 enum class LogFormat { kHuman, kJson };
 
 void ConfigureLog(LogFormat format, LogLevel least);
+LogLevel LeastLogLevel();
+void SetLeastLogLevel(LogLevel least);  // while the server runs; the format stays
 void Log(LogLevel level, std::string_view room, std::string_view message,
          std::initializer_list<std::pair<std::string_view, Json>> fields = {});
 

@@ -69,6 +69,8 @@ struct Predictor::Flight {
   std::string model;
   int64_t version = 0;
   int64_t attempt_ns = 0;
+  const LoadedModel* running = nullptr;  // kept by `served` or `pinned`
+  std::shared_ptr<LoadedModel> pinned;
   inference::Request fitted;  // set when `converted`: what the model got instead of call.request
   bool converted = false;
   // Of a candidate that failed before: judged when it is known whether stable can answer.
@@ -125,6 +127,12 @@ const traffic::ServedArm* FindArm(const traffic::ServedEndpoint& served, std::st
 
 Status EndpointNotFound(const std::string& endpoint) {
   return base::NotFound("endpoint_not_found", "there is no endpoint '" + endpoint + "'");
+}
+
+Status Decoupled() {
+  return {base::Code::kUnimplemented, "decoupled_model",
+          "this model gives any number of answers to a request (it is decoupled): call it by a "
+          "stream"};
 }
 
 Status CheckCall(const PredictCall& call) {
@@ -191,6 +199,7 @@ void Predictor::Path::StartPinned(Ptr flight) {
 void Predictor::Path::RunPinned(Ptr flight, base::Result<std::shared_ptr<LoadedModel>> model) {
   if (!model.ok()) return Refuse(std::move(flight), std::move(model).TakeStatus());
   const int64_t deadline_ns = flight->deadline_ns;
+  flight->pinned = *model;
   Run(std::move(flight), *model, deadline_ns);
 }
 
@@ -204,6 +213,8 @@ void Predictor::Path::RunArm(Ptr flight, const traffic::ServedArm& arm, int64_t 
 void Predictor::Path::Run(Ptr flight, const std::shared_ptr<LoadedModel>& model,
                           int64_t deadline_ns) {
   flight->attempt_ns = base::MonotonicNanos();
+  flight->running = model.get();
+  if (model->config().decoupled && !flight->part) return OnRun(std::move(flight), Decoupled(), {});
   auto fitted = Fit(flight->call.request, model->description());
   if (!fitted.ok()) return OnRun(std::move(flight), std::move(fitted).TakeStatus(), {});
   flight->converted = fitted->has_value();
@@ -241,6 +252,7 @@ PredictAnswer Predictor::Path::MakeAnswer(const Flight& flight,
   answer.model = flight.model;
   answer.version = flight.version;
   answer.arm = flight.arm;
+  answer.answered_by = flight.running;
   return answer;
 }
 
@@ -322,12 +334,9 @@ void Predictor::Path::Judge(const Flight& flight, const Status& status, int64_t 
 void Predictor::Path::Conclude(Ptr flight, base::Result<inference::Response> result,
                                inference::RunTiming timing, int64_t now_ns) {
   State& state = flight->state;
-  PredictAnswer answer;
-  if (result.ok()) {
-    answer.response = std::move(result).TakeValue();
-  } else {
-    answer.status = std::move(result).TakeStatus();
-  }
+  PredictAnswer answer = MakeAnswer(*flight, std::move(result));
+  answer.timing = timing;
+  answer.answered_ns = now_ns;
   const int64_t total_ns = now_ns - flight->started_ns;
   Judge(*flight, answer.status, now_ns - flight->attempt_ns);
   PredictionRecord record = MakeRecord(*flight, answer.status, timing, total_ns);
@@ -348,10 +357,6 @@ void Predictor::Path::Conclude(Ptr flight, base::Result<inference::Response> res
   }
   state.series.Count(flight->call.endpoint, flight->epoch(), flight->arm, flight->version,
                      answer.status.code(), total_ns);
-  answer.prediction_id = std::move(record.id);
-  answer.model = std::move(record.model);
-  answer.version = flight->version;
-  answer.arm = std::move(record.arm);
   std::exchange(flight->done, nullptr)(std::move(answer));
   if (shadow != nullptr) StartShadow(std::move(flight), *shadow);
 }
@@ -379,6 +384,7 @@ void Predictor::Path::StartShadow(Ptr flight, const traffic::ServedArm& arm) {
   if (flight->call.request_id.empty()) flight->call.request_id = flight->id;
   if (flight->call.key.empty()) flight->call.key = flight->id;
   flight->id = NewPredictionId(flight->time);
+  if (flight->part) flight->part = [](const PredictAnswer&, bool) {};
   flight->started_ns = base::MonotonicNanos();
   RunArm(std::move(flight), arm,
          base::MonotonicNanos() + state.settings.default_timeout.micros * 1000);

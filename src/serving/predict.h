@@ -56,6 +56,10 @@ struct PredictAnswer {
   std::string model;
   int64_t version = 0;
   std::string arm;
+  inference::RunTiming timing;  // of the attempt that answered
+  int64_t answered_ns = 0;      // base::MonotonicNanos when the model had answered; 0: it did not
+  // Who answered; nullptr when the call reached no model. Valid only while PredictDone runs.
+  const inference::LoadedModel* answered_by = nullptr;
 };
 using PredictDone = std::function<void(PredictAnswer)>;
 
@@ -96,7 +100,8 @@ class Predictor {
 
   // Calls `done` exactly once, inline or from another thread. Errors: kNotFound (reason
   // "endpoint_not_found"), kInvalidArgument (field of the input at fault), kDeadlineExceeded,
-  // kResourceExhausted, kUnavailable (reason "prediction_not_logged"), and what the model says. A
+  // kResourceExhausted, kUnavailable (reason "prediction_not_logged"), kUnimplemented (reason
+  // "decoupled_model": such a model is for PredictStream), and what the model says. A
   // candidate's failure is retried on stable within the caller's time: it gets the first half of
   // it.
   void Predict(PredictCall call, PredictDone done);

@@ -116,73 +116,173 @@ base::Result<Tensor> FromRaw(DataType type, Shape shape, std::string& raw, const
   return TensorFromRaw(type, std::move(shape), *owner, owner, field);
 }
 
-Status CheckParameters(
-    const ::google::protobuf::Map<std::string, ::inference::InferParameter>& parameters,
-    const FieldPath& field) {
-  for (const char* name : {"shared_memory_region", "classification"}) {
-    if (parameters.contains(name))
-      return InvalidArgument(field.Member("parameters").Member(name).Text(), "is not served here");
+using ParameterMap = ::google::protobuf::Map<std::string, ::inference::InferParameter>;
+using ::inference::InferParameter;
+
+// Zero or more; `out` stays as it is when there is no such parameter.
+Status ReadCount(const ParameterMap& parameters, const char* name, const FieldPath& field,
+                 int64_t& out) {
+  const auto found = parameters.find(name);
+  if (found == parameters.end()) return Status::Ok();
+  const InferParameter& value = found->second;
+  const bool whole = value.parameter_choice_case() == InferParameter::kInt64Param;
+  if (!whole || value.int64_param() < 0) {
+    return InvalidArgument(field.Member("parameters").Member(name).Text(),
+                           "expected int64_param, 0 or more");
   }
+  out = value.int64_param();
   return Status::Ok();
 }
 
-Status ReadInputs(ModelInferRequest& request, InferCall& out) {
+// Where in shared memory the tensor is; nothing when it is not there.
+base::Result<std::optional<SharedPart>> FindShared(const ParameterMap& parameters,
+                                                   const SharedAccess& shared,
+                                                   const FieldPath& field) {
+  if (parameters.empty()) return std::optional<SharedPart>();
+  const FieldPath place = field.Member("parameters");
+  int64_t offset = 0;
+  int64_t bytes = -1;
+  TRY(ReadCount(parameters, "shared_memory_offset", field, offset));
+  TRY(ReadCount(parameters, "shared_memory_byte_size", field, bytes));
+  const auto region = parameters.find("shared_memory_region");
+  if (region == parameters.end()) {
+    if (bytes < 0) return std::optional<SharedPart>();
+    return InvalidArgument(place.Member("shared_memory_region").Text(),
+                           "missing beside shared_memory_byte_size");
+  }
+  if (region->second.parameter_choice_case() != InferParameter::kStringParam)
+    return InvalidArgument(place.Member("shared_memory_region").Text(), "expected string_param");
+  if (bytes < 0)
+    return InvalidArgument(place.Member("shared_memory_byte_size").Text(),
+                           "missing beside shared_memory_region");
+  return std::optional<SharedPart>(
+      TRY(shared.Find(region->second.string_param(), static_cast<uint64_t>(offset),
+                      static_cast<uint64_t>(bytes), place)));
+}
+
+// Where the inputs' bytes are taken from, one after the other.
+struct InputSource {
+  ModelInferRequest& request;
+  const SharedAccess& shared;
+  int raw = 0;  // raw contents taken so far
+};
+
+base::Result<Tensor> ReadTensor(ModelInferRequest::InferInputTensor& input, const FieldPath& field,
+                                InputSource& source) {
+  const auto type = inference::ParseDataType(input.datatype());
+  if (!type.ok())
+    return InvalidArgument(field.Member("datatype").Text(), type.status().message(),
+                           type.status().reason());
+  Shape shape(input.shape().begin(), input.shape().end());
+  TRY(CheckShape(shape, field.Member("shape")));
+  const auto part = TRY(FindShared(input.parameters(), source.shared, field));
+  const bool raw = source.request.raw_input_contents_size() > 0;
+  if ((raw || part) && input.has_contents()) {
+    return InvalidArgument(field.Member("contents").Text(),
+                           "must be empty beside raw_input_contents or shared memory");
+  }
+  if (part) {
+    const FieldPath parameters = field.Member("parameters");
+    return part->Read(*type, std::move(shape), parameters.Member("shared_memory_byte_size"));
+  }
+  if (!raw) return FromContents(*type, std::move(shape), input.contents(), field);
+  const int place = source.raw++;
+  if (place >= source.request.raw_input_contents_size()) {
+    return InvalidArgument("raw_input_contents",
+                           "expected one for each input that is not in shared memory, got " +
+                               std::to_string(source.request.raw_input_contents_size()));
+  }
+  return FromRaw(*type, std::move(shape), *source.request.mutable_raw_input_contents(place),
+                 FieldPath("raw_input_contents").Item(static_cast<size_t>(place)));
+}
+
+Status ReadInputs(ModelInferRequest& request, const SharedAccess& shared, InferCall& out) {
   const int count = request.inputs_size();
   if (count == 0) return InvalidArgument("inputs", "expected at least one tensor");
   if (static_cast<size_t>(count) > kMaxTensors)
     return InvalidArgument("inputs", "more than " + std::to_string(kMaxTensors) + " tensors");
-  const bool raw = request.raw_input_contents_size() > 0;
-  if (raw && request.raw_input_contents_size() != count) {
+  if (request.raw_input_contents_size() > count) {
     return InvalidArgument("raw_input_contents",
-                           "expected one for each of the " + std::to_string(count) +
+                           "expected at most one for each of the " + std::to_string(count) +
                                " inputs, got " + std::to_string(request.raw_input_contents_size()));
   }
-  out.binary_outputs = raw;
+  InputSource source{request, shared};
+  const FieldPath all("inputs");
+  bool typed = false;
   out.call.request.inputs.reserve(static_cast<size_t>(count));
   for (int i = 0; i < count; ++i) {
     auto& input = *request.mutable_inputs(i);
-    const FieldPath all("inputs");
     const FieldPath field = all.Item(static_cast<size_t>(i));
     if (input.name().empty()) return InvalidArgument(field.Member("name").Text(), "missing");
     if (input.name().size() > kMaxNameBytes) {
       return InvalidArgument(field.Member("name").Text(),
                              "longer than " + std::to_string(kMaxNameBytes) + " bytes");
     }
-    const auto type = inference::ParseDataType(input.datatype());
-    if (!type.ok())
-      return InvalidArgument(field.Member("datatype").Text(), type.status().message(),
-                             type.status().reason());
-    Shape shape(input.shape().begin(), input.shape().end());
-    TRY(CheckShape(shape, field.Member("shape")));
-    TRY(CheckParameters(input.parameters(), field));
-    if (raw && input.has_contents())
-      return InvalidArgument(field.Member("contents").Text(),
-                             "must be empty beside raw_input_contents");
-    Tensor tensor =
-        raw ? TRY(FromRaw(*type, std::move(shape), *request.mutable_raw_input_contents(i),
-                          FieldPath("raw_input_contents").Item(static_cast<size_t>(i))))
-            : TRY(FromContents(*type, std::move(shape), input.contents(), field));
+    typed = typed || input.has_contents();
+    Tensor tensor = TRY(ReadTensor(input, field, source));
     out.call.request.inputs.push_back({std::move(*input.mutable_name()), std::move(tensor)});
   }
+  if (source.raw != request.raw_input_contents_size()) {
+    return InvalidArgument("raw_input_contents",
+                           "expected one for each of the " + std::to_string(source.raw) +
+                               " inputs that are not in shared memory, got " +
+                               std::to_string(request.raw_input_contents_size()));
+  }
+  out.wishes.binary = !typed;
   return Status::Ok();
 }
 
-Status ReadParameters(const ModelInferRequest& request, InferCall& out) {
-  using ::inference::InferParameter;
-  for (const auto& [name, value] : request.parameters()) {
-    if (name == kKeyName) {
-      if (value.parameter_choice_case() != InferParameter::kStringParam) {
-        return InvalidArgument("parameters.slipway-key", "expected string_param");
-      }
-      out.call.key = value.string_param();
-    } else if (name == "timeout") {
-      if (value.parameter_choice_case() != InferParameter::kInt64Param || value.int64_param() < 0) {
-        return InvalidArgument("parameters.timeout",
-                               "expected int64_param: microseconds, 0 or more");
-      }
-      out.call.timeout_us = value.int64_param();
-    }
+base::Result<inference::ParameterValue> ValueOf(const std::string& name,
+                                                const InferParameter& value) {
+  using inference::ParameterValue;
+  switch (value.parameter_choice_case()) {
+    case InferParameter::kBoolParam:
+      return ParameterValue(value.bool_param());
+    case InferParameter::kInt64Param:
+      return ParameterValue(value.int64_param());
+    case InferParameter::kStringParam:
+      return ParameterValue(value.string_param());
+    case InferParameter::kDoubleParam:
+      return ParameterValue(value.double_param());
+    case InferParameter::kUint64Param:
+      // One past int64 is kept as its digits, where those are an id.
+      return std::in_range<int64_t>(value.uint64_param())
+                 ? ParameterValue(static_cast<int64_t>(value.uint64_param()))
+                 : ParameterValue(std::to_string(value.uint64_param()));
+    case InferParameter::PARAMETER_CHOICE_NOT_SET:
+      break;
   }
+  return InvalidArgument("parameters." + name, "has no value");
+}
+
+Status ReadParameters(const ModelInferRequest& request, InferCall& out) {
+  if (request.parameters().empty()) return Status::Ok();
+  for (const auto& [name, value] : request.parameters())
+    TRY(SetParameter(name, TRY(ValueOf(name, value)), out));
+  return CheckParameters(out);
+}
+
+Status ReadOutputs(const ModelInferRequest& request, const SharedAccess& shared, InferCall& out) {
+  if (static_cast<size_t>(request.outputs_size()) > kMaxTensors)
+    return InvalidArgument("outputs", "more than " + std::to_string(kMaxTensors) + " outputs");
+  const FieldPath all("outputs");
+  for (int i = 0; i < request.outputs_size(); ++i) {
+    const auto& output = request.outputs(i);
+    const FieldPath field = all.Item(static_cast<size_t>(i));
+    if (output.name().empty()) return InvalidArgument(field.Member("name").Text(), "missing");
+    OutputWish wish;
+    TRY(ReadCount(output.parameters(), "classification", field, wish.classes));
+    if (wish.classes > kMaxClasses ||
+        (wish.classes == 0 && output.parameters().contains("classification"))) {
+      return InvalidArgument(field.Member("parameters").Member("classification").Text(),
+                             "expected 1 to " + std::to_string(kMaxClasses) + " classes");
+    }
+    wish.shared = TRY(FindShared(output.parameters(), shared, field));
+    out.wishes.special = out.wishes.special || wish.classes > 0 || wish.shared;
+    out.wishes.names.push_back(output.name());
+    out.wishes.own.push_back(std::move(wish));
+  }
+  out.call.request.outputs = out.wishes.names;
   return Status::Ok();
 }
 
@@ -244,46 +344,73 @@ void EncodeSpecs(
 
 }  // namespace
 
-base::Result<InferCall> DecodeMessage(ModelInferRequest& request) {
+base::Result<InferCall> DecodeMessage(ModelInferRequest& request, const SharedAccess& shared) {
   InferCall out;
   out.call.endpoint = request.model_name();
   out.call.request_id = request.id();
   if (!request.model_version().empty())
     out.call.version = TRY(ParseVersion(request.model_version()));
   TRY(ReadParameters(request, out));
-  TRY(ReadInputs(request, out));
-  if (static_cast<size_t>(request.outputs_size()) > kMaxTensors) {
-    return InvalidArgument("outputs", "more than " + std::to_string(kMaxTensors) + " outputs");
-  }
-  for (int i = 0; i < request.outputs_size(); ++i) {
-    const auto& output = request.outputs(i);
-    const FieldPath all("outputs");
-    const FieldPath field = all.Item(static_cast<size_t>(i));
-    if (output.name().empty()) return InvalidArgument(field.Member("name").Text(), "missing");
-    TRY(CheckParameters(output.parameters(), field));
-    out.call.request.outputs.push_back(output.name());
-  }
+  TRY(ReadInputs(request, shared, out));
+  TRY(ReadOutputs(request, shared, out));
   return out;
 }
 
-void EncodeAnswer(const std::string& id, const std::string& endpoint, bool raw,
+namespace {
+
+void EncodeParameter(const inference::ParameterValue& value, InferParameter& out) {
+  if (const auto* flag = std::get_if<bool>(&value)) {
+    out.set_bool_param(*flag);
+  } else if (const auto* whole = std::get_if<int64_t>(&value)) {
+    out.set_int64_param(*whole);
+  } else if (const auto* number = std::get_if<double>(&value)) {
+    out.set_double_param(*number);
+  } else {
+    out.set_string_param(std::get<std::string>(value));
+  }
+}
+
+void EncodeParameters(const serving::PredictAnswer& answer, ParameterMap& out) {
+  for (const auto& [name, value] : answer.response.parameters) EncodeParameter(value, out[name]);
+  out["prediction_id"].set_string_param(answer.prediction_id);
+  out["arm"].set_string_param(answer.arm);
+  out["model_version"].set_int64_param(answer.version);
+}
+
+// What stands in an output's place that went into shared memory. Clients count raw contents by the
+// outputs, so an empty one is there too.
+void EncodeShared(const SharedPart& part, const Tensor& tensor, bool raw,
+                  ModelInferResponse::InferOutputTensor& out, ModelInferResponse& response) {
+  auto& parameters = *out.mutable_parameters();
+  parameters["shared_memory_region"].set_string_param(part.region->name);
+  if (part.offset > 0)
+    parameters["shared_memory_offset"].set_int64_param(static_cast<int64_t>(part.offset));
+  parameters["shared_memory_byte_size"].set_int64_param(static_cast<int64_t>(RawSize(tensor)));
+  if (raw) response.add_raw_output_contents();
+}
+
+}  // namespace
+
+void EncodeAnswer(const std::string& id, const std::string& endpoint, const OutputWishes& wishes,
                   const serving::PredictAnswer& answer, ModelInferResponse& response) {
   response.set_model_name(endpoint);
   response.set_model_version(std::to_string(answer.version));
   response.set_id(id);
-  auto& parameters = *response.mutable_parameters();
-  parameters["prediction_id"].set_string_param(answer.prediction_id);
-  parameters["arm"].set_string_param(answer.arm);
-  parameters["model_version"].set_int64_param(answer.version);
+  EncodeParameters(answer, *response.mutable_parameters());
   // Raw and typed contents may not be mixed in one message, so one tensor without a typed form
   // makes all raw.
+  bool raw = wishes.binary;
   for (const auto& output : answer.response.outputs) raw = raw || NeedsRaw(output.tensor);
-  for (const auto& output : answer.response.outputs) {
+  for (size_t i = 0; i < answer.response.outputs.size(); ++i) {
+    const inference::NamedTensor& output = answer.response.outputs[i];
     auto& one = *response.add_outputs();
     one.set_name(output.name);
     one.set_datatype(std::string(DataTypeName(output.tensor.type())));
     one.mutable_shape()->Assign(output.tensor.shape().begin(), output.tensor.shape().end());
-    if (raw) {
+    const OutputWish* wish = wishes.special ? wishes.Find(output.name, i) : nullptr;
+    if (wish != nullptr && wish->shared) {
+      EncodeShared(*wish->shared, output.tensor, raw, one, response);
+    } else if (raw) {
       std::string& bytes = *response.add_raw_output_contents();
       bytes.reserve(RawSize(output.tensor));
       AppendRaw(bytes, output.tensor);

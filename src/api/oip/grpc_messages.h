@@ -17,11 +17,12 @@ class ModelMetadataResponse;
 namespace slipway::api::oip {
 
 // Field numbers and shapes are inference.proto's. Raw contents that are large are taken out of
-// `request` instead of copied. `binary_outputs` says that the request was raw. Errors are
+// `request` instead of copied; those in shared memory are read by `shared`. Errors are
 // kInvalidArgument with the field at fault.
-base::Result<InferCall> DecodeMessage(::inference::ModelInferRequest& request);
+base::Result<InferCall> DecodeMessage(::inference::ModelInferRequest& request,
+                                      const SharedAccess& shared);
 
-void EncodeAnswer(const std::string& id, const std::string& endpoint, bool raw,
+void EncodeAnswer(const std::string& id, const std::string& endpoint, const OutputWishes& wishes,
                   const serving::PredictAnswer& answer, ::inference::ModelInferResponse& response);
 void EncodeMetadata(const serving::Predictor::ModelInfo& info,
                     ::inference::ModelMetadataResponse& response);

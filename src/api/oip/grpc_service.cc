@@ -6,79 +6,78 @@
 #include <string>
 #include <utility>
 
+#include "api/oip/front.h"
+#include "api/oip/grpc_calls.h"
 #include "api/oip/grpc_messages.h"
 #include "api/oip/inference.pb.h"
-#include "api/oip/oip.h"
 #include "base/clock.h"
 #include "net/grpc_server.h"
 #include "slipway_build_config.h"
 
 namespace slipway::api::oip {
-namespace {
 
 using ::inference::ModelInferRequest;
 using ::inference::ModelInferResponse;
-using ::inference::ModelStreamInferResponse;
 using serving::Predictor;
 
-// The one place that knows how a failure looks on this wire. The codes are gRPC's own.
 base::Status ToGrpc(const base::Status& status) {
   if (status.ok()) return status;
   return {status.code(), status.reason(), ErrorText(status)};
 }
 
-// Decodes, predicts, encodes; `done` is told how it went, and `response` holds the answer when it
-// went well.
-void Infer(Predictor& predictor, const net::GrpcCall& caller, ModelInferRequest& request,
-           ModelInferResponse& response, std::function<void(base::Status)> done) {
-  const int64_t started_ns = base::MonotonicNanos();
-  auto call = DecodeMessage(request);
-  if (!call.ok()) return done(call.status());
-  serving::PredictCall& predict = call->call;
-  predict.protocol = "oip_grpc";
-  predict.started_ns = started_ns;
-  if (predict.key.empty()) predict.key = std::string(caller.GetMetadata(kKeyName));
-  if (predict.timeout_us == 0) predict.timeout_us = caller.TimeLeft();
-  predictor.Predict(std::move(predict),
-                    [&request, &response, raw = call->binary_outputs,
-                     done = std::move(done)](const serving::PredictAnswer& answer) {
-                      if (answer.status.ok())
-                        EncodeAnswer(request.id(), request.model_name(), raw, answer, response);
-                      done(answer.status);
-                    });
+GrpcCaller CallerOf(const net::GrpcCall& call) {
+  GrpcCaller caller;
+  caller.address = AddressOf(call.peer());
+  caller.key = call.GetMetadata(kKeyName);
+  caller.name = call.GetMetadata(kCallerName);
+  return caller;
 }
 
-// ModelStreamInfer: reads a request, answers it, reads the next.
-class InferStream final : public net::GrpcStreamHandler,
-                          public std::enable_shared_from_this<InferStream> {
- public:
-  InferStream(Predictor& predictor, std::shared_ptr<net::GrpcStream> stream)
-      : predictor_(predictor), stream_(std::move(stream)) {
-    stream_->Read();
-  }
-  void OnMessage(std::shared_ptr<google::protobuf::MessageLite> message) override {
-    request_ = std::static_pointer_cast<ModelInferRequest>(std::move(message));
-    response_.Clear();
-    Infer(predictor_, *stream_, *request_, *response_.mutable_infer_response(),
-          [self = shared_from_this()](const base::Status& status) { self->Answer(status); });
-  }
-  void OnEnd() override { stream_->Finish(base::Status::Ok()); }
+base::Result<InferCall> ReadCall(const Front& front, const GrpcCaller& caller, int64_t time_left_us,
+                                 ModelInferRequest& request) {
+  const int64_t started_ns = base::MonotonicNanos();
+  InferCall call = TRY(DecodeMessage(request, {front.regions, caller.address}));
+  serving::PredictCall& predict = call.call;
+  predict.protocol = "oip_grpc";
+  predict.started_ns = started_ns;
+  if (predict.key.empty()) predict.key = caller.key;
+  predict.caller = caller.name.empty() ? caller.address : caller.name;
+  if (predict.timeout_us == 0) predict.timeout_us = time_left_us;
+  return call;
+}
 
- private:
-  void Answer(const base::Status& status) {
-    if (!status.ok()) {
-      response_.set_error_message(ErrorText(status));
-      response_.mutable_infer_response()->set_id(request_->id());
-    }
-    stream_->Write(response_);
-    stream_->Read();
-  }
+namespace {
 
-  Predictor& predictor_;
-  std::shared_ptr<net::GrpcStream> stream_;
-  std::shared_ptr<ModelInferRequest> request_;
-  ModelStreamInferResponse response_;
-};
+void Infer(const std::shared_ptr<Front>& front,
+           const net::GrpcUnary<ModelInferRequest, ModelInferResponse>& grpc) {
+  auto call = ReadCall(*front, CallerOf(grpc.call()), grpc.call().TimeLeft(), grpc.request());
+  if (!call.ok()) return grpc.Finish(ToGrpc(call.status()));
+  struct Waiting {
+    net::GrpcUnary<ModelInferRequest, ModelInferResponse> grpc;
+    OutputWishes wishes;
+    int64_t started_ns;
+    bool traced;
+  };
+  auto waiting =
+      std::make_unique<Waiting>(Waiting{grpc, std::move(call->wishes), call->call.started_ns,
+                                        front->tracer.Wants(call->call.endpoint)});
+  // A bare pointer fits std::function without an allocation; the answer comes exactly once.
+  front->predictor.Predict(
+      std::move(call->call),
+      [front = front.get(), waiting = waiting.release()](serving::PredictAnswer answer) {
+        const std::unique_ptr<Waiting> own(waiting);
+        const ModelInferRequest& request = own->grpc.request();
+        base::Status status = answer.status;
+        if (status.ok()) status = FulfilWishes(own->wishes, answer);
+        if (status.ok()) {
+          EncodeAnswer(request.id(), request.model_name(), own->wishes, answer,
+                       own->grpc.response());
+        }
+        if (own->traced)
+          front->tracer.Record(request.model_name(), request.id(), own->started_ns, answer);
+        own->grpc.Finish(ToGrpc(status));
+      });
+}
 
 // `answer`: Result<ModelInfo> -> Status of the call.
 template <typename Call, typename Answer>
@@ -99,7 +98,7 @@ void TellMetadata(const net::GrpcUnary<::inference::ServerMetadataRequest,
                                        ::inference::ServerMetadataResponse>& call) {
   call.response().set_name("slipway");
   call.response().set_version(SLIPWAY_VERSION);
-  call.response().add_extensions("parameters");
+  for (const std::string_view one : kExtensions) call.response().add_extensions(std::string(one));
   call.Finish(base::Status::Ok());
 }
 
@@ -124,34 +123,30 @@ void TellModelMetadata(Predictor& predictor,
 
 }  // namespace
 
-void AddGrpcMethods(net::GrpcServer& server, Predictor& predictor, const Ready& ready) {
-  const std::string service = "/inference.GRPCInferenceService/";
+void RegisterGrpc(net::GrpcServer& server, const std::shared_ptr<Front>& front) {
+  const std::string service(kServicePath);
   server.AddUnary<::inference::ServerLiveRequest, ::inference::ServerLiveResponse>(
       service + "ServerLive", [](const auto& call) {
         call.response().set_live(true);
         call.Finish(base::Status::Ok());
       });
   server.AddUnary<::inference::ServerReadyRequest, ::inference::ServerReadyResponse>(
-      service + "ServerReady", [ready](const auto& call) {
-        call.response().set_ready(ready());
+      service + "ServerReady", [front](const auto& call) {
+        call.response().set_ready(front->ready());
         call.Finish(base::Status::Ok());
       });
   server.AddUnary<::inference::ServerMetadataRequest, ::inference::ServerMetadataResponse>(
       service + "ServerMetadata", TellMetadata);
   server.AddUnary<::inference::ModelReadyRequest, ::inference::ModelReadyResponse>(
-      service + "ModelReady", [&predictor](const auto& call) { TellModelReady(predictor, call); });
+      service + "ModelReady",
+      [front](const auto& call) { TellModelReady(front->predictor, call); });
   server.AddUnary<::inference::ModelMetadataRequest, ::inference::ModelMetadataResponse>(
       service + "ModelMetadata",
-      [&predictor](const auto& call) { TellModelMetadata(predictor, call); });
+      [front](const auto& call) { TellModelMetadata(front->predictor, call); });
   server.AddUnary<ModelInferRequest, ModelInferResponse>(
-      service + "ModelInfer", [&predictor](const auto& call) {
-        Infer(predictor, call.call(), call.request(), call.response(),
-              [call](const base::Status& status) { call.Finish(ToGrpc(status)); });
-      });
-  server.AddStream<ModelInferRequest>(
-      service + "ModelStreamInfer", [&predictor](std::shared_ptr<net::GrpcStream> stream) {
-        return std::make_shared<InferStream>(predictor, std::move(stream));
-      });
+      service + "ModelInfer", [front](const auto& call) { Infer(front, call); });
+  RegisterGrpcStream(server, front);
+  RegisterGrpcControl(server, front);
 }
 
 }  // namespace slipway::api::oip

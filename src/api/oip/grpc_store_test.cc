@@ -211,12 +211,24 @@ TEST_F(OipGrpc, RefusesWrongRequestsNamingTheField) {
        }},
       {"inputs[0].parameters.shared_memory_region: ",
        [](auto& r) {
-         (*r.mutable_inputs(0)->mutable_parameters())["shared_memory_region"].set_string_param("r");
+         auto& parameters = *r.mutable_inputs(0)->mutable_parameters();
+         parameters["shared_memory_region"].set_string_param("r");
+         parameters["shared_memory_byte_size"].set_int64_param(4);
        }},
       {"outputs[0].name: ", [](auto& r) { r.add_outputs(); }},
       {"outputs[0]: ", [](auto& r) { r.add_outputs()->set_name("z"); }},
       {"parameters.slipway-key: ",
        [](auto& r) { (*r.mutable_parameters())["slipway-key"].set_int64_param(1); }},
+      {"parameters.priority: ",
+       [](auto& r) { (*r.mutable_parameters())["priority"].set_string_param("high"); }},
+      {"parameters.sequence_id: ",
+       [](auto& r) { (*r.mutable_parameters())["sequence_end"].set_bool_param(true); }},
+      {"outputs[0].parameters.classification: ",
+       [](auto& r) {
+         auto& output = *r.add_outputs();
+         output.set_name("y");
+         (*output.mutable_parameters())["classification"].set_int64_param(0);
+       }},
       {"parameters.timeout: ",
        [](auto& r) { (*r.mutable_parameters())["timeout"].set_int64_param(-1); }},
   };
@@ -259,6 +271,109 @@ TEST_F(OipGrpc, AnswersAStreamMessageByMessage) {
   }
   stream->WritesDone();
   EXPECT_TRUE(stream->Finish().ok());
+}
+
+ModelInferRequest ManyNumbers(float value, bool empty_final = false) {
+  ModelInferRequest request;
+  request.set_model_name("many");
+  request.set_id("7");
+  auto& input = *request.add_inputs();
+  input.set_name("x");
+  input.set_datatype("FP32");
+  input.add_shape(1);
+  input.add_shape(1);
+  input.mutable_contents()->add_fp32_contents(value);
+  if (empty_final)
+    (*request.mutable_parameters())["triton_enable_empty_final_response"].set_bool_param(true);
+  return request;
+}
+
+TEST_F(OipGrpc, StreamsEveryAnswerOfADecoupledModel) {
+  grpc::ClientContext context;
+  auto stream = stub_->ModelStreamInfer(&context);
+  for (const bool empty_final : {false, true}) {
+    ASSERT_TRUE(stream->Write(ManyNumbers(5, empty_final)));
+    for (int i = 1; i <= 3; ++i) {
+      ::inference::ModelStreamInferResponse response;
+      ASSERT_TRUE(stream->Read(&response));
+      EXPECT_EQ(response.error_message(), "");
+      const auto& answer = response.infer_response();
+      EXPECT_EQ(answer.id(), "7");
+      EXPECT_THAT(answer.outputs(0).contents().fp32_contents(), ElementsAre(5));
+      EXPECT_EQ(answer.parameters().at("triton_final_response").bool_param(), i == 3);
+      EXPECT_EQ(answer.parameters().at("note").string_param(), "said");
+    }
+  }
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(OipGrpc, RefusesADecoupledModelOutsideAStream) {
+  ModelInferResponse response;
+  EXPECT_EQ(Infer(ManyNumbers(1), response).error_code(), grpc::StatusCode::UNIMPLEMENTED);
+}
+
+TEST_F(OipGrpc, GoesOnReadingWhileRequestsOfAStreamAreUnderWay) {
+  server_.times->Hold();
+  grpc::ClientContext context;
+  auto stream = stub_->ModelStreamInfer(&context);
+  ASSERT_TRUE(stream->Write(OneNumber(1)));
+  ASSERT_TRUE(stream->Write(ManyNumbers(5)));
+  ::inference::ModelStreamInferResponse response;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_EQ(response.infer_response().model_name(), "many");
+  }
+  stream->WritesDone();
+  server_.times->Release();
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.infer_response().model_name(), "m");
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(OipGrpc, TellsStatisticsAndSettings) {
+  server_.times->statistics.inference_count = 11;
+  server_.times->statistics.success = {5, 700};
+  server_.times->statistics.batches = {{4, {}, {1, 20}, {}}};
+  {
+    grpc::ClientContext context;
+    ::inference::ModelStatisticsRequest request;
+    request.set_name("m");
+    request.set_version("3");
+    ::inference::ModelStatisticsResponse response;
+    ASSERT_TRUE(stub_->ModelStatistics(&context, request, &response).ok());
+    ASSERT_EQ(response.model_stats_size(), 1);
+    const auto& of = response.model_stats(0);
+    EXPECT_EQ(of.version(), "3");
+    EXPECT_EQ(of.inference_count(), 11);
+    EXPECT_EQ(of.inference_stats().success().ns(), 700);
+    EXPECT_EQ(of.batch_stats(0).batch_size(), 4);
+    EXPECT_EQ(of.batch_stats(0).compute_infer().ns(), 20);
+  }
+  {
+    grpc::ClientContext context;
+    ::inference::LogSettingsRequest request;
+    ::inference::LogSettingsResponse response;
+    ASSERT_TRUE(stub_->LogSettings(&context, request, &response).ok());
+    EXPECT_TRUE(response.settings().at("log_errors").bool_param());
+    EXPECT_EQ(response.settings().at("log_file").string_param(), "");
+  }
+  {
+    grpc::ClientContext context;
+    ::inference::TraceSettingRequest request;
+    (*request.mutable_settings())["trace_rate"].add_value("7");
+    ::inference::TraceSettingResponse response;
+    ASSERT_TRUE(stub_->TraceSetting(&context, request, &response).ok());
+    EXPECT_EQ(response.settings().at("trace_rate").value(0), "7");
+    EXPECT_EQ(response.settings().at("trace_level").value(0), "OFF");
+  }
+  {
+    grpc::ClientContext context;
+    ::inference::CudaSharedMemoryRegisterResponse response;
+    EXPECT_EQ(stub_->CudaSharedMemoryRegister(&context, {}, &response).error_code(),
+              grpc::StatusCode::FAILED_PRECONDITION);
+  }
 }
 
 TEST_F(OipGrpc, EndsAStreamThatItsCallerLeaves) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "api/oip/field_path.h"
+#include "api/oip/shared_memory.h"
 #include "base/status.h"
 #include "inference/tensor.h"
 #include "serving/predict.h"
@@ -26,13 +27,52 @@ inline constexpr size_t kMaxJsonBytes =
     32 << 20;  // JSON of a request; larger tensors go as binary data
 inline constexpr std::string_view kKeyName =
     "slipway-key";  // header, request parameter and gRPC metadata: sticky routing
+inline constexpr std::string_view kCallerName =
+    "slipway-caller";  // header and gRPC metadata: whose share of a busy model a request takes
+inline constexpr size_t kMaxParameters = 256;  // of one request, those for the model
+inline constexpr int64_t kMaxClasses = 1 << 20;
+// What of Triton's extensions is served, as the server's metadata lists it.
+inline constexpr std::string_view kExtensions[] = {"classification",  "sequence",
+                                                   "schedule_policy", "system_shared_memory",
+                                                   "parameters",      "binary_tensor_data",
+                                                   "statistics",      "trace",
+                                                   "logging",         "generate"};
+
+// What a request says of an output that it asks for.
+struct OutputWish {
+  std::optional<bool> binary;  // REST
+  int64_t classes = 0;         // the greatest so many values with their labels; 0: all as they are
+  std::optional<SharedPart> shared = {};  // where to put it
+};
+
+// The outputs that a request asks for, and how.
+struct OutputWishes {
+  bool binary = false;       // where a wish does not say it; over gRPC: raw contents
+  bool special = false;      // some output is classified or shared
+  bool empty_final = false;  // of a stream: its end is said even when it holds nothing
+  std::vector<std::string> names;
+  std::vector<OutputWish> own;  // by place in `names`
+  // Of an output of the answer, which mostly has the place that it was asked for; nullptr: nothing
+  // was said of it.
+  const OutputWish* Find(std::string_view output, size_t guess) const;
+};
 
 struct InferCall {
-  serving::PredictCall call;  // request_id is the protocol's "id"
-  bool binary_outputs = false;
-  // By place in call.request.outputs, where the request says it for that output.
-  std::vector<std::optional<bool>> output_binary;
+  serving::PredictCall call;  // request_id is the protocol's "id"; request.outputs is wishes.names
+  OutputWishes wishes;
 };
+
+// Classifies and shares the outputs of a good answer as wished; a failure is the caller's.
+// Called while the answer is handed over.
+base::Status FulfilWishes(const OutputWishes& wishes, serving::PredictAnswer& answer);
+
+// One of the request's parameters: what the protocol gives a meaning is taken, the rest is for the
+// model. kInvalidArgument with field "parameters.<name>".
+base::Status SetParameter(std::string_view name, inference::ParameterValue value, InferCall& out);
+// After the last of them.
+base::Status CheckParameters(InferCall& out);
+// Whether an answer's parameter is the server's, whatever the model calls its own.
+bool IsOwnParameter(std::string_view name);
 
 // Bytes off the wire as a tensor: borrowed from `owner` when aligned for the type and worth it,
 // else copied. BYTES elements each carry a little-endian 4-byte length. kInvalidArgument with

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Open Inference Protocol v2: REST with Triton's binary tensors, and gRPC
+// Open Inference Protocol v2 with Triton's extensions: REST, and gRPC
 // (inference.GRPCInferenceService). docs/protocols/oip.md.
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <string>
 
 #include "base/config.h"
@@ -18,6 +17,9 @@ struct OipSettings {
   // NaN and infinities in a JSON answer, which JSON has no numbers for: "string" ("NaN",
   // "Infinity", "-Infinity") or "error" (400).
   std::string non_finite = "string";
+  // Who may name shared memory of this machine: "loopback" (callers at a loopback address), "on"
+  // (all) or "off".
+  std::string shared_memory = "loopback";
 };
 void Describe(base::Schema& schema, OipSettings& settings);
 
@@ -25,12 +27,14 @@ void Describe(base::Schema& schema, OipSettings& settings);
 // not block.
 using Ready = std::function<bool()>;
 
-// GET /v2, /v2/health/{live,ready}, /v2/models/{m}[/versions/{v}][/ready]; POST
-// /v2/models/{m}[/versions/{v}]/infer. `predictor` must outlive the router's server.
-void Register(net::Router& router, serving::Predictor& predictor, const OipSettings& settings,
-              Ready ready);
+struct OipParts {
+  serving::Predictor& predictor;  // must outlive the servers
+  OipSettings settings;
+  Ready ready;
+  std::string trace_folder;  // where the trace extension writes; empty: it cannot be turned on
+};
 
-// The gRPC methods, before the server starts. `predictor` must outlive the server.
-void AddGrpcMethods(net::GrpcServer& server, serving::Predictor& predictor, const Ready& ready);
+// The REST routes, all below /v2, and the gRPC methods; before the servers start.
+void Register(net::Router& router, net::GrpcServer& grpc, OipParts parts);
 
 }  // namespace slipway::api::oip

@@ -2,6 +2,8 @@
 // A prediction over REST: its body is decoded straight into tensors.
 #include "api/oip/request_json.h"
 
+#include <charconv>
+#include <cmath>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -18,6 +20,9 @@ using base::Status;
 using inference::DataType;
 using inference::Shape;
 using inference::Tensor;
+
+constexpr size_t kMostDigits = 20;                  // of an unsigned 64-bit number
+constexpr double kExactBelow = 9007199254740992.0;  // 2^53: whole doubles are exact below
 
 // Calls use(key) before each value of the object that comes next, which must read or skip it.
 template <typename Use>
@@ -78,16 +83,40 @@ Status ReadShape(JsonReader& reader, const FieldPath& field, Shape& out) {
   return CheckShape(out, field);
 }
 
-// The tensors' bytes behind the JSON, taken in the order of the inputs.
+// The tensors' bytes behind the JSON, taken in the order of the inputs, and those that are not in
+// the body.
 struct BinaryData {
   std::string_view rest;
   const std::shared_ptr<const std::string>& owner;
+  const SharedAccess& shared;
 };
 
 struct TensorParameters {
   std::optional<int64_t> binary_size;
   std::optional<bool> binary;
+  int64_t classes = 0;
+  std::optional<std::string> region;
+  int64_t region_offset = 0;
+  std::optional<int64_t> region_bytes;
 };
+
+Status ReadSharedParameter(JsonReader& reader, std::string_view key, const FieldPath& place,
+                           TensorParameters& out) {
+  if (key == "shared_memory_region") return ReadText(reader, place, out.region.emplace());
+  if (key == "shared_memory_offset")
+    return ReadCount(reader, place, "a number of bytes", out.region_offset);
+  if (key == "shared_memory_byte_size")
+    return ReadCount(reader, place, "a number of bytes", out.region_bytes.emplace());
+  return Skip(reader);
+}
+
+Status ReadClasses(JsonReader& reader, const FieldPath& field, int64_t& out) {
+  constexpr std::string_view kExpected = "a number of classes, 1 or more";
+  TRY(ReadCount(reader, field, kExpected, out));
+  if (out >= 1 && out <= kMaxClasses) return Status::Ok();
+  return InvalidArgument(field.Text(),
+                         "expected " + std::string(kExpected) + ", got " + std::to_string(out));
+}
 
 Status ReadTensorParameters(JsonReader& reader, const FieldPath& field, TensorParameters& out) {
   return EachMember(reader, field, "an object", [&](std::string_view key) {
@@ -95,10 +124,26 @@ Status ReadTensorParameters(JsonReader& reader, const FieldPath& field, TensorPa
     if (key == "binary_data_size")
       return ReadCount(reader, place, "a number of bytes", out.binary_size.emplace());
     if (key == "binary_data") return ReadFlag(reader, place, out.binary.emplace());
-    if (key == "shared_memory_region" || key == "classification")
-      return InvalidArgument(place.Text(), "is not served here");
-    return Skip(reader);
+    if (key == "classification") return ReadClasses(reader, place, out.classes);
+    return ReadSharedParameter(reader, key, place, out);
   });
+}
+
+// Where in shared memory the tensor is; nothing when it is not there.
+base::Result<std::optional<SharedPart>> FindShared(const TensorParameters& parameters,
+                                                   const SharedAccess& shared,
+                                                   const FieldPath& field) {
+  if (!parameters.region && !parameters.region_bytes) return std::optional<SharedPart>();
+  const FieldPath place = field.Member("parameters");
+  if (!parameters.region)
+    return InvalidArgument(place.Member("shared_memory_region").Text(),
+                           "missing beside shared_memory_byte_size");
+  if (!parameters.region_bytes)
+    return InvalidArgument(place.Member("shared_memory_byte_size").Text(),
+                           "missing beside shared_memory_region");
+  return std::optional<SharedPart>(
+      TRY(shared.Find(*parameters.region, static_cast<uint64_t>(parameters.region_offset),
+                      static_cast<uint64_t>(*parameters.region_bytes), place)));
 }
 
 // One tensor of "inputs". The order of its members does not matter; where the data stands last, as
@@ -118,12 +163,8 @@ class InputReader {
     }
     if (!type_) return InvalidArgument(field_.Member("datatype").Text(), "missing");
     if (!shape_) return InvalidArgument(field_.Member("shape").Text(), "missing");
-    const bool data = tensor_ || data_;
-    if (parameters_.binary_size && data)
-      return InvalidArgument(field_.Text(), "has both data and parameters.binary_data_size");
-    if (!parameters_.binary_size && !data)
-      return InvalidArgument(field_.Member("data").Text(), "missing");
-    if (parameters_.binary_size) tensor_ = TRY(TakeBinary());
+    TRY(TakeOutside());
+    if (!tensor_ && !data_) return InvalidArgument(field_.Member("data").Text(), "missing");
     if (!tensor_)
       tensor_ = TRY(
           TensorFromJson(*type_, std::move(*shape_), *data_, field_.Member("data"), json_bytes_));
@@ -157,6 +198,24 @@ class InputReader {
       return InvalidArgument(field_.Member("datatype").Text(), type.status().message(),
                              type.status().reason());
     type_ = *type;
+    return Status::Ok();
+  }
+
+  // The tensor's bytes where they are not in the JSON.
+  Status TakeOutside() {
+    const auto shared = TRY(FindShared(parameters_, binary_.shared, field_));
+    const bool data = tensor_ || data_;
+    if (parameters_.binary_size && data)
+      return InvalidArgument(field_.Text(), "has both data and parameters.binary_data_size");
+    if (shared && (data || parameters_.binary_size)) {
+      return InvalidArgument(field_.Text(), "has both data and parameters.shared_memory_region");
+    }
+    if (parameters_.binary_size) tensor_ = TRY(TakeBinary());
+    if (shared) {
+      const FieldPath parameters = field_.Member("parameters");
+      tensor_ = TRY(
+          shared->Read(*type_, std::move(*shape_), parameters.Member("shared_memory_byte_size")));
+    }
     return Status::Ok();
   }
 
@@ -199,7 +258,8 @@ Status ReadInputs(JsonReader& reader, size_t json_bytes, BinaryData& binary, Inf
   return inputs.empty() ? InvalidArgument("inputs", "expected at least one tensor") : Status::Ok();
 }
 
-Status ReadOutput(JsonReader& reader, const FieldPath& field, InferCall& out) {
+Status ReadOutput(JsonReader& reader, const FieldPath& field, const SharedAccess& shared,
+                  OutputWishes& out) {
   std::string name;
   TensorParameters parameters;
   TRY(EachMember(reader, field, "an object with a name", [&](std::string_view key) {
@@ -209,31 +269,35 @@ Status ReadOutput(JsonReader& reader, const FieldPath& field, InferCall& out) {
     return Skip(reader);
   }));
   if (name.empty()) return InvalidArgument(field.Member("name").Text(), "missing or empty");
-  out.call.request.outputs.push_back(std::move(name));
-  out.output_binary.push_back(parameters.binary);
+  OutputWish wish{parameters.binary, parameters.classes,
+                  TRY(FindShared(parameters, shared, field))};
+  out.special = out.special || wish.classes > 0 || wish.shared;
+  out.names.push_back(std::move(name));
+  out.own.push_back(std::move(wish));
   return Status::Ok();
 }
 
-Status ReadOutputs(JsonReader& reader, InferCall& out) {
+Status ReadOutputs(JsonReader& reader, const SharedAccess& shared, InferCall& out) {
   const FieldPath outputs("outputs");
-  return EachItem(reader, outputs, "an array of objects with a name", [&](size_t index) {
+  TRY(EachItem(reader, outputs, "an array of objects with a name", [&](size_t index) {
     if (index == kMaxTensors)
       return InvalidArgument("outputs", "more than " + std::to_string(kMaxTensors) + " outputs");
-    return ReadOutput(reader, outputs.Item(index), out);
-  });
+    return ReadOutput(reader, outputs.Item(index), shared, out.wishes);
+  }));
+  out.call.request.outputs = out.wishes.names;
+  return Status::Ok();
 }
 
 Status ReadParameters(JsonReader& reader, InferCall& out) {
   const FieldPath parameters("parameters");
-  return EachMember(reader, parameters, "an object", [&](std::string_view key) {
-    if (key == kKeyName) return ReadText(reader, parameters.Member("slipway-key"), out.call.key);
-    if (key == "timeout")
-      return ReadCount(reader, parameters.Member("timeout"), "microseconds, 0 or more",
-                       out.call.timeout_us);
+  TRY(EachMember(reader, parameters, "an object", [&](std::string_view key) -> Status {
     if (key == "binary_data_output")
-      return ReadFlag(reader, parameters.Member("binary_data_output"), out.binary_outputs);
-    return Skip(reader);
-  });
+      return ReadFlag(reader, parameters.Member("binary_data_output"), out.wishes.binary);
+    const std::string name(key);
+    auto value = TRY(ReadParameterValue(reader, parameters.Member(name)));
+    return value ? SetParameter(name, std::move(*value), out) : Status::Ok();
+  }));
+  return CheckParameters(out);
 }
 
 Status ReadRequest(JsonReader& reader, size_t json_bytes, BinaryData binary, InferCall& out) {
@@ -246,7 +310,7 @@ Status ReadRequest(JsonReader& reader, size_t json_bytes, BinaryData binary, Inf
     }
     if (key == "outputs") {
       if (std::exchange(outputs, true)) return InvalidArgument("outputs", "stands twice");
-      return ReadOutputs(reader, out);
+      return ReadOutputs(reader, binary.shared, out);
     }
     if (key == "parameters") return ReadParameters(reader, out);
     if (key == "id") return ReadText(reader, FieldPath("id"), out.call.request_id);
@@ -261,10 +325,55 @@ Status ReadRequest(JsonReader& reader, size_t json_bytes, BinaryData binary, Inf
   return Status::Ok();
 }
 
+// Whole numbers stay whole; one past int64 is kept as its digits where those are an id.
+base::Result<inference::ParameterValue> ReadNumberValue(JsonReader& reader,
+                                                        const FieldPath& field) {
+  std::string_view text;
+  if (!reader.ReadNumber(text)) return reader.error();
+  const char* end = text.data() + text.size();
+  int64_t whole = 0;
+  const auto parsed = std::from_chars(text.data(), end, whole);
+  if (parsed.ec == std::errc() && parsed.ptr == end) return inference::ParameterValue(whole);
+  if (text.find_first_not_of("0123456789") == text.npos && text.size() <= kMostDigits)
+    return inference::ParameterValue(std::string(text));
+  double number = 0;
+  if (std::from_chars(text.data(), end, number).ec != std::errc()) {
+    return InvalidArgument(field.Text(),
+                           "expected a number that a double holds, got " + std::string(text));
+  }
+  if (number == std::floor(number) && std::abs(number) < kExactBelow)
+    return inference::ParameterValue(static_cast<int64_t>(number));
+  return inference::ParameterValue(number);
+}
+
 }  // namespace
 
+base::Result<std::optional<inference::ParameterValue>> ReadParameterValue(JsonReader& reader,
+                                                                          const FieldPath& field) {
+  using Value = std::optional<inference::ParameterValue>;
+  switch (reader.Peek()) {
+    case JsonType::kBool: {
+      bool flag = false;
+      reader.ReadBool(flag);
+      return Value(flag);
+    }
+    case JsonType::kNumber:
+      return Value(TRY(ReadNumberValue(reader, field)));
+    case JsonType::kString: {
+      std::string text;
+      TRY(ReadText(reader, field, text));
+      return Value(std::move(text));
+    }
+    case JsonType::kNull:
+      reader.ReadNull();
+      return Value();
+    default:
+      return WrongType(reader, field, "a boolean, a number or a string", reader.Peek());
+  }
+}
+
 base::Result<InferCall> DecodeInfer(const std::shared_ptr<const std::string>& body,
-                                    std::optional<size_t> json_bytes) {
+                                    std::optional<size_t> json_bytes, const SharedAccess& shared) {
   if (json_bytes && *json_bytes > body->size()) {
     return InvalidArgument("Inference-Header-Content-Length",
                            "says " + std::to_string(*json_bytes) +
@@ -280,7 +389,8 @@ base::Result<InferCall> DecodeInfer(const std::shared_ptr<const std::string>& bo
   }
   InferCall out;
   JsonReader reader(json);
-  TRY(ReadRequest(reader, json.size(), {std::string_view(*body).substr(json.size()), body}, out));
+  TRY(ReadRequest(reader, json.size(), {std::string_view(*body).substr(json.size()), body, shared},
+                  out));
   return out;
 }
 
@@ -293,7 +403,7 @@ base::Result<InferCall> DecodeRawInfer(const std::shared_ptr<const std::string>&
   }
   const inference::TensorSpec& spec = description.inputs[0];
   InferCall out;
-  out.binary_outputs = true;
+  out.wishes.binary = true;
   if (spec.type == DataType::kString) {
     Tensor tensor = Tensor::Strings(Shape(spec.shape.size(), 1), {*body});
     out.call.request.inputs.push_back({spec.name, std::move(tensor)});

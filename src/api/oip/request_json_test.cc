@@ -19,7 +19,9 @@ using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
 base::Result<InferCall> Decode(std::string body, std::optional<size_t> json_bytes = {}) {
-  return DecodeInfer(std::make_shared<const std::string>(std::move(body)), json_bytes);
+  static const SharedRegions kNone("on");
+  return DecodeInfer(std::make_shared<const std::string>(std::move(body)), json_bytes,
+                     {kNone, "127.0.0.1"});
 }
 
 std::string Tensors(const std::string& tensors) { return R"({"inputs":[)" + tensors + "]}"; }
@@ -96,9 +98,12 @@ TEST(OipRequest, ReadsWhatStandsAroundTheTensors) {
   EXPECT_EQ(call->call.request_id, "abc");
   EXPECT_EQ(call->call.key, "user 7");
   EXPECT_EQ(call->call.timeout_us, 2500);
-  EXPECT_FALSE(call->binary_outputs);
+  EXPECT_FALSE(call->wishes.binary);
   EXPECT_THAT(call->call.request.outputs, ElementsAre("y", "z"));
-  EXPECT_THAT(call->output_binary, ElementsAre(std::optional<bool>(true), std::optional<bool>()));
+  ASSERT_EQ(call->wishes.own.size(), 2);
+  EXPECT_EQ(call->wishes.own[0].binary, true);
+  EXPECT_EQ(call->wishes.own[1].binary, std::nullopt);
+  EXPECT_FALSE(call->wishes.special);
   ASSERT_THAT(call->call.request.inputs, SizeIs(2));
   EXPECT_EQ(call->call.request.inputs[1].name, "w");
 }
@@ -131,7 +136,8 @@ TEST(OipRequest, BorrowsLargeTensorsFromTheBodyWhenTheyLieAligned) {
             R"({"name":"x","datatype":"FP32","shape":[4096],"parameters":{"binary_data_size":16384}})") +
         std::string(spaces, ' ');
     const auto body = std::make_shared<const std::string>(json + std::string(16384, '\x3f'));
-    auto call = DecodeInfer(body, json.size());
+    const SharedRegions none("on");
+    auto call = DecodeInfer(body, json.size(), {none, "127.0.0.1"});
     ASSERT_TRUE(call.ok()) << call.status().ToString();
     const auto bytes = call->call.request.inputs[0].tensor.bytes();
     const auto* begin = reinterpret_cast<const std::byte*>(body->data());
@@ -198,6 +204,57 @@ TEST(OipRequest, SurvivesAnyDamage) {
                             !call.status().field().empty()));
   });
   EXPECT_TRUE(held);
+}
+
+constexpr const char* kInput =
+    R"("inputs":[{"name":"x","datatype":"FP32","shape":[1],"data":[1]}])";
+
+base::Result<InferCall> WithParameters(const std::string& parameters) {
+  return Decode(R"({"parameters":)" + parameters + "," + kInput + "}");
+}
+
+TEST(OipRequest, TakesTheParametersThatHaveAMeaningAndLeavesTheRestToTheModel) {
+  const auto call = WithParameters(
+      R"({"priority":2,"timeout":5000,"temperature":0.5,"top":3,"whole":2.0,"deep":true,"word":"x",)"
+      R"("nothing":null,"triton_enable_empty_final_response":true})");
+  ASSERT_TRUE(call.ok()) << call.status().ToString();
+  EXPECT_EQ(call->call.priority, 2);
+  EXPECT_EQ(call->call.timeout_us, 5000);
+  EXPECT_TRUE(call->wishes.empty_final);
+  const inference::Parameters wanted = {{"temperature", 0.5},
+                                        {"top", int64_t{3}},
+                                        {"whole", int64_t{2}},
+                                        {"deep", true},
+                                        {"word", std::string("x")}};
+  EXPECT_EQ(call->call.request.parameters, wanted);
+  EXPECT_FALSE(call->call.request.sequence);
+}
+
+TEST(OipRequest, SaysWhereInASequenceARequestStands) {
+  const auto number =
+      WithParameters(R"({"sequence_id":42,"sequence_start":true,"sequence_end":false})");
+  ASSERT_TRUE(number.ok()) << number.status().ToString();
+  EXPECT_EQ(number->call.request.sequence->id, "42");
+  EXPECT_TRUE(number->call.request.sequence->start);
+  EXPECT_FALSE(number->call.request.sequence->end);
+  const auto text = WithParameters(R"({"sequence_end":true,"sequence_id":"user-7"})");
+  ASSERT_TRUE(text.ok());
+  EXPECT_EQ(text->call.request.sequence->id, "user-7");
+  EXPECT_TRUE(text->call.request.sequence->end);
+  const auto large = WithParameters(R"({"sequence_id":18446744073709551615})");
+  ASSERT_TRUE(large.ok());
+  EXPECT_EQ(large->call.request.sequence->id, "18446744073709551615");
+  const auto none = WithParameters(R"({"sequence_id":0,"sequence_start":false})");
+  ASSERT_TRUE(none.ok());
+  EXPECT_FALSE(none->call.request.sequence);
+}
+
+TEST(OipRequest, TakesClassesOfAnOutput) {
+  const auto call = Decode(R"({"outputs":[{"name":"y","parameters":{"classification":3}}],)" +
+                           std::string(kInput) + "}");
+  ASSERT_TRUE(call.ok()) << call.status().ToString();
+  EXPECT_TRUE(call->wishes.special);
+  EXPECT_EQ(call->wishes.own[0].classes, 3);
 }
 
 }  // namespace

@@ -124,15 +124,33 @@ void AppendShape(std::string& out, const inference::Shape& shape) {
   out += ']';
 }
 
-bool IsBinary(const ResponseShape& shape, const std::string& output, size_t guess) {
-  const auto& asked = shape.outputs;
-  size_t place = guess;
-  if (place >= asked.size() || asked[place] != output) {
-    place = 0;
-    while (place < asked.size() && asked[place] != output) ++place;
+bool IsBinary(const ResponseShape& shape, const OutputWish* wish) {
+  return wish != nullptr ? wish->binary.value_or(shape.wishes.binary) : shape.wishes.binary;
+}
+
+// What stands in an output's place that went into shared memory.
+void AppendShared(std::string& out, const SharedPart& part, size_t bytes) {
+  out += ",\"parameters\":{\"shared_memory_region\":";
+  base::AppendJsonString(out, part.region->name);
+  if (part.offset > 0) {
+    out += ",\"shared_memory_offset\":";
+    AppendInteger(out, part.offset);
   }
-  const auto own = place < shape.output_binary.size() ? shape.output_binary[place] : std::nullopt;
-  return own.value_or(shape.binary_outputs);
+  out += ",\"shared_memory_byte_size\":";
+  AppendInteger(out, bytes);
+  out += "}}";
+}
+
+void AppendParameter(std::string& out, const inference::ParameterValue& value) {
+  if (const auto* flag = std::get_if<bool>(&value)) {
+    out += *flag ? "true" : "false";
+  } else if (const auto* whole = std::get_if<int64_t>(&value)) {
+    AppendInteger(out, *whole);
+  } else if (const auto* number = std::get_if<double>(&value)) {
+    AppendNumber(out, *number);
+  } else {
+    base::AppendJsonString(out, std::get<std::string>(value));
+  }
 }
 
 size_t EstimateSize(const serving::PredictAnswer& answer) {
@@ -173,6 +191,13 @@ void AppendHead(std::string& out, const ResponseShape& shape,
   base::AppendJsonString(out, answer.arm);
   out += ",\"model_version\":";
   AppendInteger(out, answer.version);
+  for (const auto& [name, value] : answer.response.parameters) {
+    if (IsOwnParameter(name)) continue;
+    out += ',';
+    base::AppendJsonString(out, name);
+    out += ':';
+    AppendParameter(out, value);
+  }
   out += "},\"outputs\":[";
 }
 
@@ -193,7 +218,12 @@ base::Result<net::HttpResponse> EncodeInfer(const ResponseShape& shape,
     base::AppendJsonString(out, outputs[i].name);
     out.append(",\"datatype\":\"").append(DataTypeName(tensor.type())).append("\",\"shape\":");
     AppendShape(out, tensor.shape());
-    if (IsBinary(shape, outputs[i].name, i)) {
+    const OutputWish* wish = shape.wishes.Find(outputs[i].name, i);
+    if (wish != nullptr && wish->shared) {
+      AppendShared(out, *wish->shared, RawSize(tensor));
+      continue;
+    }
+    if (IsBinary(shape, wish)) {
       any_binary = true;
       out += ",\"parameters\":{\"binary_data_size\":";
       AppendInteger(out, RawSize(tensor));
@@ -218,7 +248,9 @@ base::Result<net::HttpResponse> EncodeInfer(const ResponseShape& shape,
   response.headers.push_back({"Content-Type", "application/octet-stream"});
   response.headers.push_back({"Inference-Header-Content-Length", std::to_string(out.size())});
   for (size_t i = 0; i < outputs.size(); ++i) {
-    if (IsBinary(shape, outputs[i].name, i)) AppendRaw(out, outputs[i].tensor);
+    const OutputWish* wish = shape.wishes.Find(outputs[i].name, i);
+    if (IsBinary(shape, wish) && !(wish != nullptr && wish->shared))
+      AppendRaw(out, outputs[i].tensor);
   }
   return response;
 }

@@ -14,9 +14,7 @@ namespace slipway::api::oip {
 struct ResponseShape {
   std::string id;
   std::string endpoint;
-  bool binary_outputs = false;
-  std::vector<std::string> outputs;  // asked for
-  std::vector<std::optional<bool>> output_binary;
+  OutputWishes wishes;
 };
 
 // 200 with JSON, or JSON and then the binary outputs. kOutOfRange (reason "non_finite_output") when

@@ -28,7 +28,7 @@ ResponseShape Asked(bool binary) {
   ResponseShape shape;
   shape.id = "my \"id\"";
   shape.endpoint = "flights";
-  shape.binary_outputs = binary;
+  shape.wishes.binary = binary;
   return shape;
 }
 
@@ -74,8 +74,8 @@ TEST(OipResponse, PutsBinaryOutputsBehindTheJsonInOrder) {
   const Tensor floats = Tensor::Of<float>({2}, {1, 2});
   const Tensor texts = Tensor::Of<std::string>({1}, {"ab"});
   ResponseShape shape = Asked(true);
-  shape.outputs = {"y", "j", "s"};
-  shape.output_binary = {std::nullopt, false, true};
+  shape.wishes.names = {"y", "j", "s"};
+  shape.wishes.own = {{}, {.binary = false}, {.binary = true}};
   const auto response = EncodeInfer(
       shape, Answer({{"y", floats}, {"j", Tensor::Of<int64_t>({1}, {5})}, {"s", texts}}), {});
   ASSERT_TRUE(response.ok());

@@ -8,8 +8,34 @@ namespace slipway::api::oip {
 
 using inference::DataType;
 
+namespace {
+
+std::shared_ptr<serving::FakeModel> ManyModel() {
+  inference::ModelConfig config;
+  config.decoupled = true;
+  auto model = std::make_shared<serving::FakeModel>(
+      serving::TimesModel(1)->description(),
+      [](const inference::Request& request) -> base::Result<inference::Response> {
+        inference::Response response{{{"y", request.inputs[0].tensor}}};
+        response.parameters["note"] = std::string("said");
+        return response;
+      },
+      config);
+  model->answers = 3;
+  return model;
+}
+
+}  // namespace
+
 OipServer::OipServer() {
-  serving.routes.Set("m", 1, {{"stable", 3, 1, serving::TimesModel(2)}});
+  times = serving::TimesModel(2);
+  serving.routes.Set("m", 1, {{"stable", 3, 1, times}});
+  many = ManyModel();
+  serving.routes.Set("many", 1, {{"stable", 1, 1, many}});
+  serving.routes.Set("talk", 1,
+                     {{"stable", 1, 1,
+                       serving::EchoModel({{"text_input", DataType::kString, {-1, 1}}},
+                                          {{"text_output", DataType::kString, {-1, 1}}})}});
   serving.routes.SetUnloaded("m", 2, serving::TimesModel(20));
   serving.routes.Set("echo", 1,
                      {{"stable", 1, 1,
@@ -24,14 +50,13 @@ OipServer::OipServer() {
                                            {"out_b", DataType::kBool, {-1}},
                                            {"out_l", DataType::kInt64, {-1}}})}});
   const Ready is_ready = [this] { return ready.load(); };
-  Register(router_, serving.predictor, {}, is_ready);
   net::HttpServerSettings http_settings;
   http_settings.listen = "127.0.0.1:0";
   http_ = std::make_unique<net::HttpServer>(http_settings, router_, pool_, metrics_);
   net::GrpcServerSettings grpc_settings;
   grpc_settings.listen = "127.0.0.1:0";
   grpc_ = std::make_unique<net::GrpcServer>(grpc_settings);
-  AddGrpcMethods(*grpc_, serving.predictor, is_ready);
+  Register(router_, *grpc_, {serving.predictor, {}, is_ready, traces.path()});
   for (const base::Status& status : {http_->Start(), grpc_->Start()})
     CHECK(status.ok(), status.message());
 }
