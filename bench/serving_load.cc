@@ -2,9 +2,13 @@
 // slipway_bench_load: one thread that keeps C requests under way and counts answers.
 //   slipway_bench_load http HOST:PORT TARGET BODY_FILE CONNECTIONS SECONDS [HEADER: VALUE]...
 //   slipway_bench_load grpc HOST:PORT /package.Service/Method MESSAGE_FILE CALLS SECONDS
+//   slipway_bench_load open=RATE HOST:PORT TARGET BODY_FILE CONNECTIONS SECONDS [HEADER: VALUE]...
 // HTTP: C connections, one request at a time on each. gRPC: C calls at a time on one channel; the
-// message is sent as its bytes. The first tenth of the time is not counted. Prints one JSON line:
-// rate, p50_us, p99_us, answers, failures, all (with the first tenth).
+// message is sent as its bytes. Open: RATE requests a second fall due whatever the server does,
+// each goes to a connection that is free, and its latency counts from when it fell due; answers
+// 429, 503 and 504 are counted as refused. The first tenth of the time is not counted. Prints one
+// JSON line: rate, p50_us, p99_us, answers, refused, unsent (no connection was free), failures, all
+// (with the first tenth).
 #include <arpa/inet.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
@@ -18,6 +22,7 @@
 #include <charconv>
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <string>
@@ -38,7 +43,10 @@ struct Load {
   int under_way = 1;
   double seconds = 1;
   std::vector<std::string> headers;
+  double rate = 0;  // of open load
 };
+
+enum class Got { kMore, kAnswer, kRefused, kFailure, kClosed };
 
 // What came back, after the first tenth of the time.
 class Tally {
@@ -49,11 +57,14 @@ class Tally {
     latencies_.reserve(4'000'000);
   }
   bool over() const { return MonotonicNanos() >= end_; }
-  void Answer(int64_t sent_ns, bool ok) {
+  void Unsent() { ++unsent_; }
+  void Answer(int64_t sent_ns, Got got) {
     const int64_t now = MonotonicNanos();
     ++all_;
     if (now < begin_ || now >= end_) return;
-    if (!ok) {
+    if (got == Got::kRefused) {
+      ++refused_;
+    } else if (got != Got::kAnswer) {
       ++failures_;
     } else {
       latencies_.push_back(static_cast<uint32_t>(std::min<int64_t>(now - sent_ns, UINT32_MAX)));
@@ -68,10 +79,11 @@ class Tally {
                                       1000.0;
     };
     std::printf(
-        "{\"rate\": %.0f, \"p50_us\": %.1f, \"p99_us\": %.1f, \"answers\": %zu, \"failures\": "
-        "%ld, \"all\": %ld}\n",
+        "{\"rate\": %.1f, \"p50_us\": %.1f, \"p99_us\": %.1f, \"answers\": %zu, \"refused\": %ld, "
+        "\"unsent\": %ld, \"failures\": %ld, \"all\": %ld}\n",
         static_cast<double>(latencies_.size()) * 1e9 / static_cast<double>(end_ - begin_), at(0.5),
-        at(0.99), latencies_.size(), static_cast<long>(failures_), static_cast<long>(all_));
+        at(0.99), latencies_.size(), static_cast<long>(refused_), static_cast<long>(unsent_),
+        static_cast<long>(failures_), static_cast<long>(all_));
     return failures_ == 0 && !latencies_.empty() ? 0 : 1;
   }
 
@@ -79,6 +91,8 @@ class Tally {
   const int64_t begin_;
   const int64_t end_;
   std::vector<uint32_t> latencies_;
+  int64_t refused_ = 0;
+  int64_t unsent_ = 0;
   int64_t failures_ = 0;
   int64_t all_ = 0;  // the first tenth too: what the server worked for
 };
@@ -107,8 +121,9 @@ class Connection {
   int fd() const { return fd_; }
   int64_t sent_ns() const { return sent_ns_; }
 
-  bool Send(const std::string& request) {
-    sent_ns_ = MonotonicNanos();
+  bool Send(const std::string& request) { return Send(request, MonotonicNanos()); }
+  bool Send(const std::string& request, int64_t due_ns) {
+    sent_ns_ = due_ns;
     size_t sent = 0;
     while (sent < request.size()) {
       const ssize_t n = send(fd_, request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
@@ -117,7 +132,6 @@ class Connection {
     }
     return true;
   }
-  enum class Got { kMore, kAnswer, kFailure, kClosed };
   Got Receive() {
     const size_t have = seen_.size();
     seen_.resize(have + 16384);
@@ -127,15 +141,18 @@ class Connection {
     const size_t head = seen_.find("\r\n\r\n");
     if (head == std::string::npos) return Got::kMore;
     const std::string_view text(seen_.data(), head);
-    constexpr std::string_view kLength = "Content-Length: ";
-    const size_t place = text.find(kLength);
+    constexpr std::string_view kLength = "ontent-Length: ";
+    size_t place = text.find(kLength);
+    if (place == std::string_view::npos) place = text.find("ontent-length: ");
     if (place == std::string_view::npos) return Got::kClosed;
     size_t length = 0;
     std::from_chars(text.data() + place + kLength.size(), text.data() + text.size(), length);
     if (seen_.size() < head + 4 + length) return Got::kMore;
-    const bool ok = text.starts_with("HTTP/1.1 200 ");
+    const std::string_view status = text.substr(text.find(' ') + 1, 3);
+    const bool refused = status == "429" || status == "503" || status == "504";
+    const Got got = status == "200" ? Got::kAnswer : refused ? Got::kRefused : Got::kFailure;
     seen_.clear();
-    return ok ? Got::kAnswer : Got::kFailure;
+    return got;
   }
 
  private:
@@ -144,40 +161,94 @@ class Connection {
   std::string seen_;
 };
 
-int RunHttp(const Load& load) {
+std::string RequestText(const Load& load) {
   std::string request = "POST " + load.target + " HTTP/1.1\r\nHost: " + load.host + "\r\n";
   for (const std::string& header : load.headers) request += header + "\r\n";
-  request += "Content-Length: " + std::to_string(load.body.size()) + "\r\n\r\n" + load.body;
-  const int poll = epoll_create1(EPOLL_CLOEXEC);
-  std::vector<std::unique_ptr<Connection>> connections;
-  for (int i = 0; i < load.under_way; ++i) {
-    connections.push_back(std::make_unique<Connection>());
-    Connection& connection = *connections.back();
-    if (!connection.Open(load)) return Fail("connect");
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.ptr = &connection;
-    epoll_ctl(poll, EPOLL_CTL_ADD, connection.fd(), &event);
+  return request + "Content-Length: " + std::to_string(load.body.size()) + "\r\n\r\n" + load.body;
+}
+
+// The connections of a load, all open.
+class Connections {
+ public:
+  bool Open(const Load& load) {
+    for (int i = 0; i < load.under_way; ++i) {
+      all_.push_back(std::make_unique<Connection>());
+      Connection& connection = *all_.back();
+      if (!connection.Open(load)) return false;
+      epoll_event event{};
+      event.events = EPOLLIN;
+      event.data.ptr = &connection;
+      epoll_ctl(poll_, EPOLL_CTL_ADD, connection.fd(), &event);
+    }
+    return true;
   }
-  Tally tally(load.seconds);
-  for (const auto& connection : connections) {
-    if (!connection->Send(request)) return Fail("send");
-  }
-  epoll_event events[256];
-  // Asks again and again instead of sleeping: a client that must be woken costs the server an
-  // interrupt to the other core for each answer, which is the machine's price and not the server's.
-  while (!tally.over()) {
-    const int count = epoll_wait(poll, events, 256, 0);
+  ~Connections() { close(poll_); }
+  const std::vector<std::unique_ptr<Connection>>& all() const { return all_; }
+
+  // Calls `answered` for each whole answer; false when the server closed a connection. Asks and
+  // does not sleep: a client that must be woken costs the server an interrupt to the other core for
+  // each answer, which is the machine's price and not the server's.
+  bool Poll(const std::function<bool(Connection&, Got)>& answered) {
+    epoll_event events[256];
+    const int count = epoll_wait(poll_, events, 256, 0);
     for (int i = 0; i < count; ++i) {
       auto& connection = *static_cast<Connection*>(events[i].data.ptr);
-      const Connection::Got got = connection.Receive();
-      if (got == Connection::Got::kMore) continue;
-      if (got == Connection::Got::kClosed) return Fail("the server closed a connection");
-      tally.Answer(connection.sent_ns(), got == Connection::Got::kAnswer);
-      if (!connection.Send(request)) return Fail("send");
+      const Got got = connection.Receive();
+      if (got == Got::kMore) continue;
+      if (got == Got::kClosed || !answered(connection, got)) return false;
     }
+    return true;
   }
-  close(poll);
+
+ private:
+  const int poll_ = epoll_create1(EPOLL_CLOEXEC);
+  std::vector<std::unique_ptr<Connection>> all_;
+};
+
+int RunHttp(const Load& load) {
+  const std::string request = RequestText(load);
+  Connections connections;
+  if (!connections.Open(load)) return Fail("connect");
+  Tally tally(load.seconds);
+  for (const auto& connection : connections.all()) {
+    if (!connection->Send(request)) return Fail("send");
+  }
+  const auto again = [&](Connection& connection, Got got) {
+    tally.Answer(connection.sent_ns(), got);
+    return connection.Send(request);
+  };
+  while (!tally.over()) {
+    if (!connections.Poll(again)) return Fail("the server closed a connection");
+  }
+  return tally.Print();
+}
+
+int RunOpen(const Load& load) {
+  const std::string request = RequestText(load);
+  Connections connections;
+  if (!connections.Open(load)) return Fail("connect");
+  std::vector<Connection*> idle;
+  for (const auto& connection : connections.all()) idle.push_back(connection.get());
+  Tally tally(load.seconds);
+  const auto between_ns = static_cast<int64_t>(1e9 / load.rate);
+  int64_t due_ns = MonotonicNanos();
+  const auto answered = [&](Connection& connection, Got got) {
+    tally.Answer(connection.sent_ns(), got);
+    idle.push_back(&connection);
+    return true;
+  };
+  while (!tally.over()) {
+    for (; due_ns <= MonotonicNanos(); due_ns += between_ns) {
+      if (idle.empty()) {
+        tally.Unsent();
+        continue;
+      }
+      Connection& connection = *idle.back();
+      idle.pop_back();
+      if (!connection.Send(request, due_ns)) return Fail("send");
+    }
+    if (!connections.Poll(answered)) return Fail("the server closed a connection");
+  }
   return tally.Print();
 }
 
@@ -216,7 +287,7 @@ int RunGrpc(const Load& load) {
     if (got == grpc::CompletionQueue::TIMEOUT) continue;
     if (got == grpc::CompletionQueue::SHUTDOWN) break;
     auto& call = *static_cast<Call*>(tag);
-    tally.Answer(call.sent_ns, ok && call.status.ok());
+    tally.Answer(call.sent_ns, ok && call.status.ok() ? Got::kAnswer : Got::kFailure);
     if (tally.over()) {
       --under_way;
     } else {
@@ -230,9 +301,10 @@ int RunGrpc(const Load& load) {
 
 int main(int argc, char** argv) {
   if (argc < 7) {
-    std::fprintf(stderr,
-                 "usage: %s http|grpc HOST:PORT TARGET BODY_FILE UNDER_WAY SECONDS [HEADER]...\n",
-                 argv[0]);
+    std::fprintf(
+        stderr,
+        "usage: %s http|grpc|open=RATE HOST:PORT TARGET BODY_FILE UNDER_WAY SECONDS [HEADER]...\n",
+        argv[0]);
     return 2;
   }
   Load load;
@@ -245,5 +317,10 @@ int main(int argc, char** argv) {
   load.under_way = std::max(1, std::atoi(argv[5]));
   load.seconds = std::atof(argv[6]);
   for (int i = 7; i < argc; ++i) load.headers.emplace_back(argv[i]);
-  return std::string_view(argv[1]) == "grpc" ? RunGrpc(load) : RunHttp(load);
+  const std::string_view kind = argv[1];
+  if (kind.starts_with("open=")) {
+    load.rate = std::max(1.0, std::atof(argv[1] + 5));
+    return RunOpen(load);
+  }
+  return kind == "grpc" ? RunGrpc(load) : RunHttp(load);
 }
