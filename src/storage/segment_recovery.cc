@@ -84,9 +84,18 @@ base::Result<bool> WholeRecordFollows(const LogFile& file, uint32_t salt, int64_
   return TRY(after.Next()).has_value();
 }
 
+// Whether nothing stands from `offset` on: a file grows by more than a record at a time.
+base::Result<bool> IsUnused(const LogFile& file, int64_t offset, int64_t size) {
+  for (; offset < size; offset += kSearchBytes) {
+    if (!IsZero(TRY(ReadPart(file, offset, std::min(kSearchBytes, size - offset))))) return false;
+  }
+  return true;
+}
+
 base::Status CutTail(const RecoveredLog& log, int64_t size, std::string_view name) {
   LogFile& file = *log.file;
   const auto [number, offset] = log.end;
+  if (TRY(IsUnused(file, offset, size))) return file.Truncate(offset);
   const bool torn = TRY(HasUnwrittenPage(file, offset, size)) ||
                     !TRY(WholeRecordFollows(file, log.salt, offset, size));
   if (!torn) return SegmentDamaged(number, offset, "a record is damaged, and whole ones follow it");

@@ -173,7 +173,8 @@ base::Status FolderSegments::WriteWhole(std::string_view header, std::string_vie
 // Everything in the segment that ends is made durable first: WaitDurable looks only at the current
 // one.
 base::Status FolderSegments::Roll() {
-  const base::Status sealed = current_->Sync();
+  base::Status sealed = current_->Truncate(written_.end.offset);  // what was taken ahead goes
+  if (sealed.ok()) sealed = current_->Sync();
   if (!sealed.ok()) return Stop(sealed);
   const int64_t number = written_.end.segment + 1;
   auto created = CreateSegment(*folder_, number, {written_.records, salt_});

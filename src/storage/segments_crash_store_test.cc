@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <random>
 #include <string>
@@ -124,6 +125,28 @@ TEST_P(SegmentsCrashStore, KeepsEveryAcknowledgedRecord) {
     EXPECT_EQ((*log)->RecordCount(), static_cast<int64_t>(found.size()));
   }
   EXPECT_GE(total, static_cast<size_t>(kKills));
+}
+
+// The files as a killed process leaves them: longer than what was written.
+TEST(SegmentsStore, TakesALogThatGrewAheadOfItsRecords) {
+  const TestFolder folder;
+  const TestFolder copy;
+  base::Metrics metrics;
+  auto log = Segments::Open(folder.path(), {}, "grown", metrics);
+  ASSERT_TRUE(log.ok());
+  const auto position = (*log)->Append("the only record");
+  ASSERT_TRUE(position.ok());
+  std::filesystem::copy(folder.path(), copy.path(), std::filesystem::copy_options::recursive);
+
+  auto again = Segments::Open(copy.path(), {}, "grown", metrics);
+  ASSERT_TRUE(again.ok()) << again.status().ToString();
+  EXPECT_EQ((*again)->RecordCount(), 1);
+  EXPECT_EQ((*again)->ReadAt(*position).value(), "the only record");
+  EXPECT_EQ((*again)->End(), (*log)->End());
+  const RecordPosition end = (*again)->End();
+  again->reset();
+  EXPECT_EQ(std::filesystem::file_size(copy.path() + "/00000001.seg"),
+            static_cast<uintmax_t>(end.offset));
 }
 
 INSTANTIATE_TEST_SUITE_P(Durabilities, SegmentsCrashStore,
