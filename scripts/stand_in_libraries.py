@@ -63,26 +63,27 @@ def build(folder: pathlib.Path, work: pathlib.Path, soname: str, versions: dict[
     subprocess.run(command + ([f"-Wl,--version-script,{script}"] if nodes else []), check=True)
 
 
-def main(folder: pathlib.Path, work: pathlib.Path, others: list[pathlib.Path]) -> None:
-    cache = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
-    have = set(re.findall(r"^\s+(\S+) ", cache, re.MULTILINE)) | {library.name for library in others}
-    libraries = [path for path in folder.iterdir() if ".so" in path.name]
-    have |= {library.name for library in libraries}
-    wanted: dict[str, dict[str, set[str]]] = {}
-    defined: set[str] = set()
-    for library in [*libraries, *others]:
-        defined |= symbols(library)[0]
+def wanted(libraries: list[pathlib.Path], have: set[str], defined: set[str]) -> dict[str, dict[str, set[str]]]:
+    """For each missing library the names that are asked of it, by version."""
+    found: dict[str, dict[str, set[str]]] = {}
     for library in libraries:
         names, sources = needed(library)
         missing = [name for name in names if name not in have]
-        for name in missing:
-            wanted.setdefault(name, {})
+        found |= {name: {} for name in missing if name not in found}
         for symbol, version in symbols(library)[1].items():
             # A name without a version may come from any library: NVIDIA's begin like this.
             source = sources.get(version) if version else next(iter(missing), None)
             if source in missing and symbol not in defined and (version or re.match("_*(cu|nccl|nv)", symbol)):
-                wanted[source].setdefault(version, set()).add(symbol)
-    for soname, versions in wanted.items():
+                found[source].setdefault(version, set()).add(symbol)
+    return found
+
+
+def main(folder: pathlib.Path, work: pathlib.Path, others: list[pathlib.Path]) -> None:
+    cache = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
+    libraries = [path for path in folder.iterdir() if ".so" in path.name]
+    have = set(re.findall(r"^\s+(\S+) ", cache, re.MULTILINE)) | {library.name for library in [*libraries, *others]}
+    defined = set().union(*(symbols(library)[0] for library in [*libraries, *others]))
+    for soname, versions in wanted(libraries, have, defined).items():
         build(folder, work, soname, versions)
         print(f"{soname}: {sum(map(len, versions.values()))} functions")
 
