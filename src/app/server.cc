@@ -24,6 +24,7 @@
 #include "monitoring/migrations.h"
 #include "pipelines/migrations.h"
 #include "registry/migrations.h"
+#include "serving/limits.h"
 #include "tracking/migrations.h"
 #include "traffic/migrations.h"
 
@@ -164,7 +165,7 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
           inference::ExecProbe(settings.inference),
           (std::filesystem::path(settings.process.data) / "cache" / "probed").string()));
   base::ReleaseLoaderPages();  // every library that a start opens is open; no thread opens another
-  loader = traffic::MakeRegistryLoader(*registry, *pool);
+  loader = traffic::MakeRegistryLoader(*registry, *pool, settings.inference.load == "on_demand");
   endpoints = std::make_unique<traffic::Endpoints>(*database, *events, *clock, *loader, metrics);
   repository = std::make_unique<repository::ModelRepository>(
       repository::ModelRepository::Parts{*database, *events, *clock, *registry, *pool, *endpoints},
@@ -183,6 +184,7 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
   contests = std::make_unique<lifecycle::Contests>(*registry, *endpoints, *monitor,
                                                    settings.lifecycle.contest);
   assembly.AddGates(*registry, *blobs, *endpoints, *contests, settings);
+  TRY(serving::ParseLimits(settings.serving.rate_limits));
   recorder = RecordTo(*monitor);
   observer = ObserveWith(*rollouts);
   predictor =

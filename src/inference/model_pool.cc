@@ -6,30 +6,53 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/config.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "base/status.h"
 #include "inference/pool/batched_model.h"
+#include "inference/pool/on_demand.h"
 #include "inference/runtime.h"
 
 namespace slipway::inference {
 namespace {
+
+constexpr size_t kOpeningThreads = 2;
+constexpr size_t kMostToOpen = 10'000;  // models that wait for an opening thread
+// What a model that does not say its memory is taken to hold, against the size of its file.
+constexpr int64_t kMemoryToFile = 2;
+constexpr int64_t kLeastModelBytes = 64 << 10;
 
 constexpr std::array<double, 11> kRowBounds = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
 
 size_t ThreadCount(const PoolSettings& settings) {
   if (settings.threads > 0) return static_cast<size_t>(settings.threads);
   return std::max(1U, std::thread::hardware_concurrency());
+}
+
+int64_t FileBytes(const ModelSource& source) {
+  std::error_code ignored;
+  const auto size = std::filesystem::file_size(source.path, ignored);
+  return ignored ? 0 : static_cast<int64_t>(size);
+}
+
+std::shared_ptr<pool::ResponseCache> MakeCache(const PoolSettings& settings) {
+  if (settings.response_cache_mb == 0) return nullptr;
+  return std::make_shared<pool::ResponseCache>(settings.response_cache_mb << 20);
 }
 
 using LoadResult = base::Result<std::shared_ptr<LoadedModel>>;
@@ -45,25 +68,51 @@ void Describe(base::Schema& schema, PoolSettings& settings) {
   schema.Add("inference.max_queue_rows", &settings.max_queue_rows,
              "Rows that may wait for a model; past it a request is refused (queue_full).", 1,
              kMostRows);
+  schema.Add("inference.max_queue_ms", &settings.max_queue_ms,
+             "A request that would wait longer than this (milliseconds) for its run is refused at "
+             "once (overloaded), whatever its deadline; 0: its deadline alone decides.",
+             0, 86'400'000);
   schema.Add("inference.inline_run_us", &settings.inline_run_us,
              "A run cheaper than this (microseconds) is done on the caller's thread when nothing "
              "waits; 0: never.",
              0, 1'000'000);
+  schema.Add("inference.response_cache_mb", &settings.response_cache_mb,
+             "Memory for answers to equal inputs, in MiB; 0: every request is run.", 0, 1LL << 20);
+  schema.Add("inference.response_cache_all", &settings.response_cache_all,
+             "Cache the answers of every model, not only of those whose config asks for it.");
+  schema.Add("inference.recent_requests", &settings.recent_requests,
+             "Requests of each model kept in memory to warm up the version that follows it; 0: "
+             "none.",
+             0, 64);
+  schema.Add("inference.memory_budget_mb", &settings.memory_budget_mb,
+             "Memory of all models in MiB, past which those that were not asked for longest are "
+             "closed until they are asked again; 0: no limit.",
+             0, 1LL << 30);
+  schema.AddChoice("inference.load", &settings.load,
+                   "When the models of the endpoints are opened: all when the server starts, or "
+                   "each when it is first asked.",
+                   {"at_start", "on_demand"});
   schema.Add("inference.probe_timeout_s", &settings.probe_timeout_s,
              "Seconds that the probe process may take to open a model and run it once.", 1, 3600);
   schema.Add("inference.probe_memory_mb", &settings.probe_memory_mb,
              "Address space of the probe process in MiB; 0: no limit.", 0, 1LL << 30);
 }
 
-struct ModelPool::State {
+struct ModelPool::State : std::enable_shared_from_this<ModelPool::State> {
   State(const PoolSettings& pool_settings, std::vector<std::unique_ptr<Runtime>> pool_runtimes,
         base::Metrics& pool_metrics, Prober prober)
       : runtimes(std::move(pool_runtimes)),
         metrics(pool_metrics),
         loaded_gauge(metrics.GetGauge("slipway_inference_models_loaded",
                                       "Models that can be asked at once.")),
+        closed_counter(metrics.GetCounter("slipway_inference_models_evicted",
+                                          "Models that were closed to make room for others.")),
+        memory_gauge(metrics.GetGauge("slipway_inference_model_memory_bytes",
+                                      "Memory of the models that are opened on demand.")),
         probe(std::move(prober)),
-        workers(std::make_shared<pool::Workers>(pool_settings, ThreadCount(pool_settings))) {}
+        budget_bytes(pool_settings.memory_budget_mb << 20),
+        workers(std::make_shared<pool::Workers>(pool_settings, ThreadCount(pool_settings),
+                                                MakeCache(pool_settings))) {}
 
   pool::ModelMetrics MetricsOf(const std::string& key) {
     const base::Labels labels = {{"model", key}};
@@ -77,32 +126,50 @@ struct ModelPool::State {
                                  kRowBounds, labels)};
   }
 
-  LoadResult Open(const ModelSource& source);
+  LoadResult Open(const ModelSource& source, std::shared_ptr<pool::RunCounts> counts);
   std::shared_ptr<pool::Workers> WaitingThreads(int64_t count);
-  void Count() { loaded_gauge.Set(static_cast<double>(models.size())); }  // with `mutex` held
+  void Count();  // with `mutex` held
+  // Opens one on demand, within the budget.
+  LoadResult OpenWithin(const std::string& key, const FindSource& find,
+                        std::shared_ptr<pool::RunCounts> counts);
+  std::vector<std::shared_ptr<pool::OnDemandModel>> Surplus(const std::string& but, int64_t more);
+  void MakeRoom(const std::string& but, int64_t more);
+  void LetGo(std::shared_ptr<LoadedModel> model);
+  base::Status Submit(std::function<void()> task);
 
   const std::vector<std::unique_ptr<Runtime>> runtimes;
   base::Metrics& metrics;
   base::Gauge& loaded_gauge;
+  base::Counter& closed_counter;
+  base::Gauge& memory_gauge;
   const Prober probe;
+  const int64_t budget_bytes;  // 0: no limit
   const std::shared_ptr<pool::Workers> workers;
-  mutable std::shared_mutex mutex;  // over the three below
+  mutable std::shared_mutex mutex;  // over what follows
   std::map<std::string, std::shared_ptr<LoadedModel>> models;
   std::map<std::string, std::shared_future<LoadResult>> loading;
   bool stopped = false;
   std::vector<std::weak_ptr<pool::Workers>> waiting;  // of models that run elsewhere
+  struct OnDemand {
+    std::shared_ptr<pool::OnDemandModel> model;
+    int64_t bytes = 0;
+  };
+  std::map<std::string, OnDemand> on_demand;    // some of `models`
+  std::unique_ptr<base::ThreadPool> openers{};  // made for the first of those
 };
 
 // A model whose runs are waited for must not hold up those that need a core.
 std::shared_ptr<pool::Workers> ModelPool::State::WaitingThreads(int64_t count) {
-  auto own = std::make_shared<pool::Workers>(workers->settings, static_cast<size_t>(count));
+  auto own = std::make_shared<pool::Workers>(workers->settings, static_cast<size_t>(count),
+                                             workers->cache);
   std::unique_lock lock(mutex);
   std::erase_if(waiting, [](const auto& one) { return one.expired(); });
   waiting.push_back(own);
   return own;
 }
 
-LoadResult ModelPool::State::Open(const ModelSource& source) {
+LoadResult ModelPool::State::Open(const ModelSource& source,
+                                  std::shared_ptr<pool::RunCounts> counts) {
   const auto runtime =
       std::ranges::find(runtimes, source.runtime, [](const auto& one) { return one->name(); });
   if (runtime == runtimes.end()) {
@@ -116,29 +183,126 @@ LoadResult ModelPool::State::Open(const ModelSource& source) {
   }
   if (probe && (*runtime)->probed()) TRY(probe(source, **runtime));
   auto session = TRY((*runtime)->Load(source));
+  if (source.config.sequence)
+    TRY(pool::Sequences::Check(*source.config.sequence, session->description()));
   const int64_t elsewhere = session->runs_elsewhere();
-  auto model = std::make_shared<pool::BatchedModel>(
-      source.key, source.config, std::move(session),
-      elsewhere > 0 ? WaitingThreads(elsewhere) : workers, MetricsOf(source.key));
+  auto model =
+      std::make_shared<pool::BatchedModel>(source.key, source.config, std::move(session),
+                                           elsewhere > 0 ? WaitingThreads(elsewhere) : workers,
+                                           MetricsOf(source.key), std::move(counts));
   TRY(model->WarmUp(source.warmup));
   return std::shared_ptr<LoadedModel>(std::move(model));
 }
 
+void ModelPool::State::Count() {
+  size_t closed = 0;
+  int64_t bytes = 0;
+  for (const auto& [key, one] : on_demand) {
+    if (one.model->is_open()) {
+      bytes += one.bytes;
+    } else {
+      ++closed;
+    }
+  }
+  loaded_gauge.Set(static_cast<double>(models.size() - closed));
+  memory_gauge.Set(static_cast<double>(bytes));
+}
+
+// With `mutex` held: those to be closed so that `more` bytes fit, the longest unused first.
+std::vector<std::shared_ptr<pool::OnDemandModel>> ModelPool::State::Surplus(const std::string& but,
+                                                                            int64_t more) {
+  std::vector<const OnDemand*> open;
+  int64_t bytes = more;
+  for (const auto& [key, one] : on_demand) {
+    if (!one.model->is_open()) continue;
+    bytes += one.bytes;
+    if (key != but && !one.model->config().pinned) open.push_back(&one);
+  }
+  std::ranges::sort(open, {}, [](const OnDemand* one) { return one->model->last_used_ns(); });
+  std::vector<std::shared_ptr<pool::OnDemandModel>> surplus;
+  for (const OnDemand* one : open) {
+    if (bytes <= budget_bytes) break;
+    bytes -= one->bytes;
+    surplus.push_back(one->model);
+  }
+  if (bytes > budget_bytes) {
+    base::Log(base::LogLevel::kWarning, "inference",
+              "the models that may not be closed take more than inference.memory_budget_mb",
+              {{"model", but}, {"bytes", bytes}});
+  }
+  return surplus;
+}
+
+// A model whose last request is about to end would be freed by the thread that answers it, which
+// takes time: it is kept until nobody else has it.
+void ModelPool::State::LetGo(std::shared_ptr<LoadedModel> model) {
+  constexpr int64_t kPauseNs = 20'000'000;
+  if (model.use_count() == 1 || workers->stopping.load()) return;
+  workers->timer.At(base::MonotonicNanos() + kPauseNs,
+                    [weak = weak_from_this(), kept = std::move(model)]() mutable {
+                      if (const auto state = weak.lock()) state->LetGo(std::move(kept));
+                    });
+}
+
+void ModelPool::State::MakeRoom(const std::string& but, int64_t more) {
+  if (budget_bytes == 0) return;
+  std::vector<std::shared_ptr<pool::OnDemandModel>> surplus;
+  {
+    std::unique_lock lock(mutex);
+    surplus = Surplus(but, more);
+  }
+  for (const auto& one : surplus) {
+    auto closed = one->Close();
+    if (!closed) continue;
+    closed_counter.Add();
+    LetGo(std::move(closed));
+  }
+}
+
+LoadResult ModelPool::State::OpenWithin(const std::string& key, const FindSource& find,
+                                        std::shared_ptr<pool::RunCounts> counts) {
+  const ModelSource source = TRY(find());
+  const int64_t guess_bytes = std::max(kMemoryToFile * FileBytes(source), kLeastModelBytes);
+  MakeRoom(key, guess_bytes);
+  auto model = TRY(Open(source, std::move(counts)));
+  const int64_t bytes = model->memory_bytes() > 0 ? model->memory_bytes() : guess_bytes;
+  std::unique_lock lock(mutex);
+  if (const auto found = on_demand.find(key); found != on_demand.end()) found->second.bytes = bytes;
+  return model;
+}
+
+base::Status ModelPool::State::Submit(std::function<void()> task) {
+  std::unique_lock lock(mutex);
+  if (stopped) return base::Unavailable("pool_stopped", "the model pool is stopping");
+  if (!openers)
+    openers = std::make_unique<base::ThreadPool>("model-load", kOpeningThreads, kMostToOpen);
+  return openers->Submit(std::move(task));
+}
+
 ModelPool::ModelPool(PoolSettings settings, std::vector<std::unique_ptr<Runtime>> runtimes,
                      base::Metrics& metrics, Prober probe)
-    : state_(std::make_unique<State>(std::move(settings), std::move(runtimes), metrics,
+    : state_(std::make_shared<State>(std::move(settings), std::move(runtimes), metrics,
                                      std::move(probe))) {}
 
 ModelPool::~ModelPool() { Stop(); }
 
 base::Result<std::shared_ptr<LoadedModel>> ModelPool::Load(const ModelSource& source) {
+  if (state_->budget_bytes > 0) {
+    auto model = LoadOnDemand(source.key, [source] { return source; });
+    TRY(OpenNow(*model, source.key));
+    return model;
+  }
   std::promise<LoadResult> promise;
   std::shared_future<LoadResult> other;
   {
     std::unique_lock lock(state_->mutex);
     if (state_->stopped) return base::Unavailable("pool_stopped", "the model pool is stopping");
-    if (const auto found = state_->models.find(source.key); found != state_->models.end())
-      return found->second;
+    if (const auto found = state_->models.find(source.key); found != state_->models.end()) {
+      const auto model = found->second;
+      lock.unlock();
+      TRY(OpenNow(*model, source.key));
+      return model;
+    }
     const auto [at, first] = state_->loading.try_emplace(source.key);
     if (first) {
       at->second = promise.get_future().share();
@@ -147,7 +311,7 @@ base::Result<std::shared_ptr<LoadedModel>> ModelPool::Load(const ModelSource& so
     }
   }
   if (other.valid()) return other.get();
-  LoadResult result = state_->Open(source);
+  LoadResult result = state_->Open(source, std::make_shared<pool::RunCounts>());
   {
     std::unique_lock lock(state_->mutex);
     state_->loading.erase(source.key);
@@ -156,6 +320,41 @@ base::Result<std::shared_ptr<LoadedModel>> ModelPool::Load(const ModelSource& so
   }
   promise.set_value(result);
   return result;
+}
+
+// One that is opened on demand is opened; it goes again when that fails the first time.
+base::Status ModelPool::OpenNow(LoadedModel& model, const std::string& key) {
+  auto* on_demand = dynamic_cast<pool::OnDemandModel*>(&model);
+  if (on_demand == nullptr) return base::Status::Ok();
+  base::Status status = on_demand->Open();
+  if (!status.ok() && !model.described()) Unload(key);
+  std::unique_lock lock(state_->mutex);
+  state_->Count();
+  return status;
+}
+
+std::shared_ptr<LoadedModel> ModelPool::LoadOnDemand(const std::string& key, FindSource find) {
+  std::unique_lock lock(state_->mutex);
+  if (const auto found = state_->models.find(key); found != state_->models.end())
+    return found->second;
+  const std::weak_ptr<State> weak = state_;
+  auto model = std::make_shared<pool::OnDemandModel>(
+      key, pool::OnDemandModel::Surroundings{
+               [weak, key,
+                find = std::move(find)](std::shared_ptr<pool::RunCounts> counts) -> LoadResult {
+                 const auto state = weak.lock();
+                 if (!state) return base::Unavailable("pool_stopped", "the model pool has gone");
+                 return state->OpenWithin(key, find, std::move(counts));
+               },
+               [weak](std::function<void()> task) -> base::Status {
+                 const auto state = weak.lock();
+                 if (!state) return base::Unavailable("pool_stopped", "the model pool has gone");
+                 return state->Submit(std::move(task));
+               }});
+  state_->models[key] = model;
+  state_->on_demand[key] = {model, 0};
+  state_->Count();
+  return model;
 }
 
 std::shared_ptr<LoadedModel> ModelPool::Find(const std::string& key) const {
@@ -171,27 +370,35 @@ void ModelPool::Unload(const std::string& key) {
   if (found == state_->models.end()) return;
   last = std::move(found->second);
   state_->models.erase(found);
+  state_->on_demand.erase(key);
   state_->Count();
   lock.unlock();
+  state_->LetGo(std::move(last));
 }
 
 std::vector<std::string> ModelPool::Loaded() const {
   std::shared_lock lock(state_->mutex);
   std::vector<std::string> keys;
-  for (const auto& [key, model] : state_->models) keys.push_back(key);
+  for (const auto& [key, model] : state_->models) {
+    const auto one = state_->on_demand.find(key);
+    if (one == state_->on_demand.end() || one->second.model->is_open()) keys.push_back(key);
+  }
   return keys;
 }
 
 void ModelPool::Stop() {
   std::vector<std::weak_ptr<pool::Workers>> waiting;
+  std::unique_ptr<base::ThreadPool> openers;
   {
     std::unique_lock lock(state_->mutex);
     state_->stopped = true;
+    openers = std::move(state_->openers);
     waiting.swap(state_->waiting);
   }
-  state_->workers->threads.Stop();
+  if (openers) openers->Stop();
+  state_->workers->Stop();
   for (const auto& one : waiting) {
-    if (const auto own = one.lock()) own->threads.Stop();
+    if (const auto own = one.lock()) own->Stop();
   }
 }
 

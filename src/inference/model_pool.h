@@ -23,8 +23,19 @@ struct PoolSettings {
   int64_t max_batch_rows = 128;  // a batch never exceeds it; a larger request is split
   int64_t max_queue_rows =
       20000;  // waiting rows a model; past it kResourceExhausted (reason "queue_full")
+  // A request whose wait for a run would be longer is refused at once (reason "overloaded"), as is
+  // one that would miss its deadline; 0: only its deadline decides.
+  int64_t max_queue_ms = 10000;
   int64_t inline_run_us =
       200;  // a warm run that is cheaper than this runs on the caller's thread when nothing waits
+  // Answers kept for equal inputs, of models whose config asks for it or of all; 0: none.
+  int64_t response_cache_mb = 0;
+  bool response_cache_all = false;
+  int64_t recent_requests = 4;  // kept of each model, to warm up the version that follows it
+  // Past it the models that were not asked for longest are closed, and opened again when they are;
+  // 0: no limit.
+  int64_t memory_budget_mb = 0;
+  std::string load = "at_start";   // or "on_demand": a model is opened when it is first asked
   int64_t probe_timeout_s = 30;    // a model is first loaded in a probe process: crash, hang or
                                    // memory blow-up there is a refusal
   int64_t probe_memory_mb = 4096;  // address space of the probe process; 0: no limit
@@ -80,13 +91,21 @@ class LoadedModel {
   [[nodiscard]] virtual const ModelConfig& config() const = 0;
   // Calls `done` exactly once, inline or from a pool thread. Errors: kInvalidArgument (as
   // Session::Run), kDeadlineExceeded (reason "deadline_exceeded"), kCancelled ("caller_gone"),
-  // kResourceExhausted ("queue_full": try again), kUnavailable ("pool_stopped"), kInternal
+  // kResourceExhausted ("queue_full", "overloaded": try again when it says), kUnavailable
+  // ("pool_stopped"), kInternal
   // ("run_failed").
   virtual void Run(Request request, RunOptions options, RunDone done) = 0;
   // The same for a model with any number of answers: `part` is called at least once, never twice at
   // a time, and not again after `last`.
   virtual void RunStream(Request request, RunOptions options, RunPart part) = 0;
   [[nodiscard]] virtual ModelStatistics Statistics() const = 0;
+  // False until a model that is opened on demand was open once: description() and config() are
+  // empty before. Prepare opens it, calling `then` inline when it is open or from another thread.
+  [[nodiscard]] virtual bool described() const { return true; }
+  virtual void Prepare(std::function<void(base::Status)> then) { then(base::Status::Ok()); }
+  [[nodiscard]] virtual int64_t memory_bytes() const { return 0; }  // 0: not known, or closed
+  // Some of the requests that it answered lately, newest first.
+  [[nodiscard]] virtual std::vector<Request> Recent() const { return {}; }
 };
 
 // Opens a model somewhere safe before this process does: Ok, or why it is refused. Called from any
@@ -104,16 +123,21 @@ class ModelPool {
   // field "runtime" (unknown), or "model" with reason "probe_failed", "bad_model",
   // "external_data_escapes" or "warmup_failed".
   base::Result<std::shared_ptr<LoadedModel>> Load(const ModelSource& source);
+  // At once: the model is opened when it is first asked, by what `find` says then (called from a
+  // loading thread, and again each time it is opened). Requests that come meanwhile wait for it.
+  using FindSource = std::function<base::Result<ModelSource>()>;
+  std::shared_ptr<LoadedModel> LoadOnDemand(const std::string& key, FindSource find);
   [[nodiscard]] std::shared_ptr<LoadedModel> Find(
-      const std::string& key) const;    // nullptr when not loaded
-  void Unload(const std::string& key);  // requests in flight finish
-  [[nodiscard]] std::vector<std::string> Loaded() const;
+      const std::string& key) const;                      // nullptr when not loaded
+  void Unload(const std::string& key);                    // requests in flight finish
+  [[nodiscard]] std::vector<std::string> Loaded() const;  // open now
   // Runs what waits, then only inline runs go on. Idempotent.
   void Stop();
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  base::Status OpenNow(LoadedModel& model, const std::string& key);
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace slipway::inference

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/json.h"
+#include "net/retry_after.h"
 
 namespace slipway::net {
 
@@ -126,7 +127,7 @@ HttpResponse ErrorResponse(const base::Status& status) {
                                              {"field", status.field()}});
   HttpResponse response =
       HttpResponse::Json(code, base::Json::MakeObject({{"error", std::move(error)}}).Dump());
-  if (code == 429 || code == 503) response.SetHeader("Retry-After", "1");
+  if (code == 429 || code == 503) response.SetHeader("Retry-After", std::to_string(RetryAfterSeconds(status)));
   return response;
 }
 

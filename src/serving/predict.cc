@@ -11,45 +11,13 @@
 #include "base/log.h"
 #include "base/threads.h"
 #include "serving/fit.h"
+#include "serving/predict_state.h"
 #include "serving/prediction_id.h"
-#include "serving/series.h"
 
 namespace slipway::serving {
-
 using base::Status;
 using inference::LoadedModel;
 using monitoring::PredictionRecord;
-
-struct Predictor::State {
-  State(std::unique_ptr<Routes> routes_given, Recorder& recorder_given,
-        OutcomeObserver& observer_given, base::Clock& clock_given, base::Metrics& metrics,
-        ServingSettings settings_given)
-      : routes(std::move(routes_given)),
-        recorder(recorder_given),
-        observer(observer_given),
-        clock(clock_given),
-        settings(std::move(settings_given)),
-        refuse_unlogged(settings.on_log_failure == "refuse"),
-        series(metrics),
-        unlogged(metrics.GetCounter("slipway_serving_unlogged",
-                                    "Predictions that the log did not take.")),
-        shadows_skipped(
-            metrics.GetCounter("slipway_serving_shadows_skipped",
-                               "Shadow runs left out because too many were in flight.")) {}
-
-  const std::unique_ptr<Routes> routes;
-  Recorder& recorder;
-  OutcomeObserver& observer;
-  base::Clock& clock;
-  const ServingSettings settings;
-  const bool refuse_unlogged;
-  Series series;
-  base::Counter& unlogged;
-  base::Counter& shadows_skipped;
-  std::atomic<int64_t> in_flight{0};
-  std::atomic<int64_t> shadows{0};
-  base::ThreadPool loads{"serve-load", 1, kMaxLoads};
-};
 
 // One call on its way. Owned by whoever will act next: Path, or the callback given to the model.
 struct Predictor::Flight {
@@ -59,6 +27,7 @@ struct Predictor::Flight {
   PredictPart part;  // of a call that takes several answers: those before the last one
   std::shared_ptr<const traffic::ServedEndpoint>
       served;  // null only for a pinned version of a model without an endpoint
+  Limits::Pass pass;
   std::string id;
   base::Micros time = 0;
   int64_t started_ns = 0;
@@ -99,6 +68,8 @@ struct Predictor::Path {
   static void RunPinned(Ptr flight, base::Result<std::shared_ptr<LoadedModel>> model);
   static void RunArm(Ptr flight, const traffic::ServedArm& arm, int64_t deadline_ns);
   static void Run(Ptr flight, const std::shared_ptr<LoadedModel>& model, int64_t deadline_ns);
+  static void RunPrepared(Ptr flight, const std::shared_ptr<LoadedModel>& model,
+                          int64_t deadline_ns);
   static PredictAnswer MakeAnswer(const Flight& flight, base::Result<inference::Response> result);
   static void OnRun(Ptr flight, base::Result<inference::Response> result,
                     inference::RunTiming timing);
@@ -117,17 +88,6 @@ struct Predictor::Path {
 };
 
 namespace {
-
-const traffic::ServedArm* FindArm(const traffic::ServedEndpoint& served, std::string_view name) {
-  const auto found =
-      std::find_if(served.arms.begin(), served.arms.end(),
-                   [&](const traffic::ServedArm& arm) { return arm.arm.name == name; });
-  return found == served.arms.end() ? nullptr : &*found;
-}
-
-Status EndpointNotFound(const std::string& endpoint) {
-  return base::NotFound("endpoint_not_found", "there is no endpoint '" + endpoint + "'");
-}
 
 Status Decoupled() {
   return {base::Code::kUnimplemented, "decoupled_model",
@@ -157,6 +117,11 @@ void Predictor::Path::Start(Ptr flight) {
   flight->time = state.clock.Now();
   if (Status status = CheckCall(flight->call); !status.ok())
     return Refuse(std::move(flight), std::move(status));
+  if (!state.limits.empty()) {
+    auto pass = state.limits.Enter(flight->call.endpoint, flight->call.caller, now_ns);
+    if (!pass.ok()) return Refuse(std::move(flight), std::move(pass).TakeStatus());
+    flight->pass = std::move(pass).TakeValue();
+  }
   const base::Micros timeout = std::min(
       flight->call.timeout_us > 0 ? flight->call.timeout_us : state.settings.default_timeout.micros,
       base::kHour);
@@ -214,6 +179,7 @@ void Predictor::Path::Run(Ptr flight, const std::shared_ptr<LoadedModel>& model,
                           int64_t deadline_ns) {
   flight->attempt_ns = base::MonotonicNanos();
   flight->running = model.get();
+  if (!model->described()) return RunPrepared(std::move(flight), model, deadline_ns);
   if (model->config().decoupled && !flight->part) return OnRun(std::move(flight), Decoupled(), {});
   auto fitted = Fit(flight->call.request, model->description());
   if (!fitted.ok()) return OnRun(std::move(flight), std::move(fitted).TakeStatus(), {});
@@ -238,6 +204,17 @@ void Predictor::Path::Run(Ptr flight, const std::shared_ptr<LoadedModel>& model,
              [running](base::Result<inference::Response> result, inference::RunTiming timing) {
                OnRun(Ptr(running), std::move(result), timing);
              });
+}
+
+// A model that is opened on demand was never open: what it takes is not known yet.
+void Predictor::Path::RunPrepared(Ptr flight, const std::shared_ptr<LoadedModel>& model,
+                                  int64_t deadline_ns) {
+  auto* waiting = flight.release();
+  model->Prepare([waiting, model, deadline_ns](Status status) {
+    Ptr owned(waiting);
+    if (!status.ok()) return OnRun(std::move(owned), std::move(status), {});
+    Run(std::move(owned), model, deadline_ns);
+  });
 }
 
 PredictAnswer Predictor::Path::MakeAnswer(const Flight& flight,
@@ -430,81 +407,5 @@ void Predictor::PredictStream(PredictCall call, PredictPart part) {
   flight->done = [part = std::move(part)](PredictAnswer answer) { part(std::move(answer), true); };
   Path::Start(std::move(flight));
 }
-
-namespace {
-
-Predictor::ModelInfo PlanInfo(const traffic::ServedEndpoint& served) {
-  Predictor::ModelInfo info;
-  info.endpoint = served.plan.endpoint;
-  const traffic::ServedArm& stable = traffic::MainArm(served);
-  info.versions.push_back(stable.arm.version);
-  info.description = stable.model->description();
-  info.config = stable.model->config();
-  for (const traffic::ServedArm& arm : served.arms) {
-    if (&arm != &stable) info.versions.push_back(arm.arm.version);
-  }
-  return info;
-}
-
-Predictor::ModelInfo VersionInfo(const std::string& endpoint, int64_t version,
-                                 const LoadedModel& model) {
-  return {endpoint, {version}, model.description(), model.config()};
-}
-
-// The model whose versions an endpoint's callers may ask for by number.
-std::string ModelOf(const Routes& routes, const std::string& endpoint) {
-  const auto served = routes.Find(endpoint);
-  return served ? traffic::MainArm(*served).arm.model : endpoint;
-}
-
-}  // namespace
-
-base::Result<Predictor::ModelInfo> Predictor::Describe(const std::string& endpoint,
-                                                       std::optional<int64_t> version) {
-  Routes& routes = *state_->routes;
-  if (!version) {
-    const auto served = routes.Find(endpoint);
-    if (!served) return EndpointNotFound(endpoint);
-    return PlanInfo(*served);
-  }
-  const auto model = TRY(routes.LoadVersion(ModelOf(routes, endpoint), *version));
-  return VersionInfo(endpoint, *version, *model);
-}
-
-void Predictor::Describe(const std::string& endpoint, std::optional<int64_t> version,
-                         DescribeDone done) {
-  if (!version) return done(Describe(endpoint, version));
-  if (const auto model =
-          state_->routes->FindVersion(ModelOf(*state_->routes, endpoint), *version)) {
-    return done(VersionInfo(endpoint, *version, *model));
-  }
-  // Shared, because a task that is refused must still answer.
-  auto shared = std::make_shared<DescribeDone>(std::move(done));
-  Status status = state_->loads.Submit(
-      [this, endpoint, version, shared] { (*shared)(Describe(endpoint, version)); });
-  if (!status.ok()) (*shared)(std::move(status));
-}
-
-base::Result<std::vector<Predictor::VersionStatistics>> Predictor::Statistics(
-    const std::string& endpoint, std::optional<int64_t> version) const {
-  const Routes& routes = *state_->routes;
-  std::vector<VersionStatistics> all;
-  if (version) {
-    const auto model = routes.FindVersion(ModelOf(routes, endpoint), *version);
-    if (!model) {
-      return base::NotFound("version_not_found", "version " + std::to_string(*version) + " of '" +
-                                                     endpoint + "' is not loaded");
-    }
-    all.push_back({*version, model->Statistics()});
-    return all;
-  }
-  const auto served = routes.Find(endpoint);
-  if (!served) return EndpointNotFound(endpoint);
-  for (const traffic::ServedArm& arm : served->arms)
-    all.push_back({arm.arm.version, arm.model->Statistics()});
-  return all;
-}
-
-std::vector<std::string> Predictor::Endpoints() const { return state_->routes->Names(); }
 
 }  // namespace slipway::serving

@@ -84,6 +84,7 @@ struct ServingSettings {
   // When the log cannot take a record: "refuse" the request (nothing unlogged leaves) or "serve" on
   // and count it.
   std::string on_log_failure = "refuse";
+  std::vector<std::string> rate_limits;  // as ParseLimits (limits.h) reads them, which they passed
 };
 void Describe(base::Schema& schema, ServingSettings& settings);
 
@@ -100,8 +101,9 @@ class Predictor {
 
   // Calls `done` exactly once, inline or from another thread. Errors: kNotFound (reason
   // "endpoint_not_found"), kInvalidArgument (field of the input at fault), kDeadlineExceeded,
-  // kResourceExhausted, kUnavailable (reason "prediction_not_logged"), kUnimplemented (reason
-  // "decoupled_model": such a model is for PredictStream), and what the model says. A
+  // kResourceExhausted (reasons "rate_limited", "too_many_at_once", and the model's own),
+  // kUnavailable (reason "prediction_not_logged"), kUnimplemented (reason "decoupled_model": such a
+  // model is for PredictStream), and what the model says. A
   // candidate's failure is retried on stable within the caller's time: it gets the first half of
   // it.
   void Predict(PredictCall call, PredictDone done);

@@ -14,6 +14,9 @@ void Describe(base::Schema& schema, ServingSettings& settings) {
       "serving.on_log_failure", &settings.on_log_failure,
       "When a prediction cannot be logged: refuse the request, or serve it and count it.",
       {"refuse", "serve"});
+  schema.Add("serving.rate_limits", &settings.rate_limits,
+             "Limits such as 'endpoint=fraud per=caller rate=100 burst=20 at_once=8'; past one a "
+             "request is refused with 429 and Retry-After.");
 }
 
 }  // namespace slipway::serving

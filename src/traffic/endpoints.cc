@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -89,18 +90,44 @@ struct Endpoints::State {
     return found == now->endpoints.end() ? nullptr : found->second;
   }
 
-  Result<ModelPtr> LoadOrFind(const VersionKey& key) {
+  Result<ModelPtr> LoadOrFind(const VersionKey& key, bool later = false) {
     const auto now = served.Get();
     const auto found = now->models.find(key);
     if (found != now->models.end()) return found->second;
-    return loader.Load(key.first, key.second);
+    return later ? loader.Later(key.first, key.second) : loader.Load(key.first, key.second);
+  }
+
+  // What the endpoint was asked lately is run by versions that are new to it, so that the first
+  // callers after the change find them as warm as the ones before. One that fails at it is not
+  // refused: the gates and the judge decide about that.
+  void WarmWithRecent(const std::string& endpoint, const std::map<VersionKey, ModelPtr>& loaded) {
+    constexpr int kRounds = 3;
+    const auto now = served.Get();
+    const auto found = now->endpoints.find(endpoint);
+    if (found == now->endpoints.end()) return;
+    const std::vector<inference::Request> recent = MainArm(*found->second).model->Recent();
+    for (const auto& [key, model] : loaded) {
+      if (now->models.contains(key)) continue;
+      for (int round = 0; round < kRounds; ++round) {
+        for (const inference::Request& request : recent) RunAndWait(*model, request);
+      }
+    }
+  }
+
+  static void RunAndWait(inference::LoadedModel& model, const inference::Request& request) {
+    std::promise<void> ran;
+    model.Run(request, {}, [&ran](const Result<inference::Response>&, inference::RunTiming) {
+      ran.set_value();
+    });
+    ran.get_future().wait();
   }
 
   // Loads every arm of a plan into `models`; the first failure, naming the version.
-  Status LoadArms(const std::vector<Arm>& arms, std::map<VersionKey, ModelPtr>& models) {
+  Status LoadArms(const std::vector<Arm>& arms, std::map<VersionKey, ModelPtr>& models,
+                  bool later = false) {
     Status first;
     for (const Arm& arm : arms) {
-      auto model = LoadOrFind({arm.model, arm.version});
+      auto model = LoadOrFind({arm.model, arm.version}, later);
       if (model.ok()) {
         models[{arm.model, arm.version}] = std::move(model).value();
         continue;
@@ -173,10 +200,10 @@ struct Endpoints::State {
   // At start: the plan's versions, and what a rollback would restore.
   Status Restore(const Plan& plan, std::optional<Arm>& restorable) {
     std::map<VersionKey, ModelPtr> loaded;
-    Status status = LoadArms(plan.arms, loaded);
+    Status status = LoadArms(plan.arms, loaded, true);
     // A standby that is gone makes rollback slower or impossible, not serving: LoadArms has logged
     // it.
-    if (restorable && !LoadArms({*restorable}, loaded).ok()) restorable.reset();
+    if (restorable && !LoadArms({*restorable}, loaded, true).ok()) restorable.reset();
     if (MakeServed(plan, loaded) == nullptr) return status;
     std::lock_guard lock(change_mutex);
     Serve(plan, restorable, loaded);
@@ -294,6 +321,7 @@ Result<Plan> Endpoints::Apply(PlanChange change) {
   TRY(CheckArms(change.arms));
   std::map<VersionKey, ModelPtr> loaded;
   TRY(state_->LoadArms(change.arms, loaded));
+  state_->WarmWithRecent(change.endpoint, loaded);
   Plan plan;
   std::optional<Arm> restorable;
   std::lock_guard lock(state_->change_mutex);

@@ -69,6 +69,44 @@ TEST_P(EndpointsStore, AnUnknownEndpointIsNothing) {
   EXPECT_EQ(endpoints_->Rollback("flights", actor_, "").status().reason(), "endpoint_not_found");
 }
 
+TEST_P(EndpointsStore, ANewVersionIsWarmedWithWhatTheFormerWasAskedLately) {
+  Stable(1);
+  inference::Request request;
+  request.inputs = {{"x", inference::Tensor::Of<float>({1, 1}, {7})}};
+  loader_.Model("flights", 1)->recent = {request, request};
+  Canary(1, 2, 0.5);
+  EXPECT_EQ(loader_.Model("flights", 2)->runs, 6);
+  EXPECT_EQ(loader_.Model("flights", 1)->runs, 0);
+}
+
+TEST_P(EndpointsStore, TwoHundredSwapsUnderLoadFailNobodyAndMixNoVersions) {
+  Stable(1);
+  std::atomic<bool> stop{false};
+  std::atomic<int> answered{0}, wrong{0};
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 3; ++t) {
+    callers.emplace_back([&] {
+      while (!stop) {
+        const auto served = endpoints_->Find("flights");
+        const ServedArm& arm = served->arms.at(ChooseArm(*served, "key"));
+        arm.model->Run({}, {}, [&](const base::Result<inference::Response>& response, auto) {
+          const bool right = response.ok() && response->outputs[0].tensor.NumberAt(0) ==
+                                                  static_cast<double>(arm.arm.version);
+          ++(right ? answered : wrong);
+        });
+      }
+    });
+  }
+  for (int64_t version = 2; version <= 201; ++version) Stable(version);
+  stop = true;
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_GT(answered, 0);
+  EXPECT_EQ(ServedVersion(), 201);
+  EXPECT_EQ(loader_.Loaded(), (std::vector<std::string>{"flights/200", "flights/201"}))
+      << "the former one is a warm standby, the others have gone";
+}
+
 TEST_P(EndpointsStore, ServesWhatWasAppliedAndSaysSo) {
   const Plan plan = Stable(1);
   EXPECT_EQ(plan.epoch, 1);

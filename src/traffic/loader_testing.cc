@@ -30,6 +30,7 @@ FakeModel::FakeModel(int64_t version) {
 
 void FakeModel::Run(inference::Request request, inference::RunOptions /*options*/,
                     inference::RunDone done) {
+  ++runs;
   done(answer(request), {});
 }
 

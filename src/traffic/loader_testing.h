@@ -2,6 +2,7 @@
 // Models without files or a runtime, for tests of routing and of the rooms above.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -29,6 +30,10 @@ class FakeModel final : public inference::LoadedModel {
   void RunStream(inference::Request request, inference::RunOptions options,
                  inference::RunPart part) override;
   [[nodiscard]] inference::ModelStatistics Statistics() const override { return {}; }
+  [[nodiscard]] std::vector<inference::Request> Recent() const override { return recent; }
+
+  std::vector<inference::Request> recent;
+  std::atomic<int> runs{0};
 
   std::function<base::Result<inference::Response>(const inference::Request&)> answer;
 

@@ -35,14 +35,29 @@ constexpr int64_t kMaxEnsembleBytes = 1 << 20;
 
 class RegistryLoader final : public VersionLoader {
  public:
-  RegistryLoader(registry::Registry& registry, inference::ModelPool& pool)
-      : registry_(registry), pool_(pool) {}
+  RegistryLoader(registry::Registry& registry, inference::ModelPool& pool, bool on_demand)
+      : registry_(registry), pool_(pool), on_demand_(on_demand) {}
 
   Result<ModelPtr> Load(const std::string& model, int64_t number) override {
     auto loaded = TRY(LoadAny(model, number, 0));
     std::lock_guard lock(mutex_);
     held_.insert({model, number});
     return loaded;
+  }
+
+  Result<ModelPtr> Later(const std::string& model, int64_t number) override {
+    if (!on_demand_) return Load(model, number);
+    const registry::Version version = TRY(registry_.GetVersion(model, number));
+    // A graph opens nothing itself, and its models must be known.
+    if (std::ranges::any_of(version.files, [](const registry::ManifestFile& file) {
+          return file.path.ends_with("ensemble.yaml");
+        })) {
+      return Load(model, number);
+    }
+    std::lock_guard lock(mutex_);
+    held_.insert({model, number});
+    return pool_.LoadOnDemand(KeyOf(model, number),
+                              [this, model, number] { return SourceOf(model, number); });
   }
 
   void Release(const std::string& model, int64_t number) override {
@@ -65,28 +80,33 @@ class RegistryLoader final : public VersionLoader {
     return model + "/" + std::to_string(number);
   }
 
-  Result<ModelPtr> LoadAny(const std::string& model, int64_t number, int depth) {
-    const std::string key = KeyOf(model, number);
-    if (auto loaded = pool_.Find(key)) return loaded;
-    {
-      std::lock_guard lock(mutex_);
-      const auto found = ensembles_.find({model, number});
-      if (found != ensembles_.end()) return found->second.model;
-    }
+  Result<inference::ModelSource> SourceOf(const std::string& model, int64_t number) {
     const registry::Version version = TRY(registry_.GetVersion(model, number));
     if (version.status != "READY") {
       return base::FailedPrecondition(
           "version_not_ready",
           "version " + std::to_string(number) + " of model \"" + model + "\" is " + version.status);
     }
-    const std::string folder = TRY(registry_.Materialize(version));
-    ModelFile file = TRY(ChooseModelFile(folder));
-    if (file.runtime == kEnsembleRuntime) return LoadEnsemble({model, number}, file.path, depth);
     inference::ModelSource source;
-    source.key = key;
+    source.key = KeyOf(model, number);
+    source.folder = TRY(registry_.Materialize(version));
+    ModelFile file = TRY(ChooseModelFile(source.folder));
     source.runtime = std::move(file.runtime);
     source.path = std::move(file.path);
-    source.folder = folder;
+    return source;
+  }
+
+  Result<ModelPtr> LoadAny(const std::string& model, int64_t number, int depth) {
+    const std::string key = KeyOf(model, number);
+    if (auto loaded = pool_.Find(key); loaded && loaded->described()) return loaded;
+    {
+      std::lock_guard lock(mutex_);
+      const auto found = ensembles_.find({model, number});
+      if (found != ensembles_.end()) return found->second.model;
+    }
+    const inference::ModelSource source = TRY(SourceOf(model, number));
+    if (source.runtime == kEnsembleRuntime)
+      return LoadEnsemble({model, number}, source.path, depth);
     auto loaded = TRY(pool_.Load(source));
     WarmUp(*loaded);
     return loaded;
@@ -164,6 +184,7 @@ class RegistryLoader final : public VersionLoader {
   std::set<VersionKey> held_;  // by whoever called Load
   std::map<VersionKey, LoadedEnsemble> ensembles_;
   std::map<VersionKey, int64_t> needed_;  // versions that ensembles name
+  const bool on_demand_;
 };
 
 bool LeadsTo(const FindEndpoint& find, const std::string& name, const std::string& target,
@@ -191,8 +212,8 @@ void WarmUp(inference::LoadedModel& loaded) {
 }
 
 std::unique_ptr<VersionLoader> MakeRegistryLoader(registry::Registry& registry,
-                                                  inference::ModelPool& pool) {
-  return std::make_unique<RegistryLoader>(registry, pool);
+                                                  inference::ModelPool& pool, bool on_demand) {
+  return std::make_unique<RegistryLoader>(registry, pool, on_demand);
 }
 
 }  // namespace slipway::traffic

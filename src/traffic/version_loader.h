@@ -31,6 +31,12 @@ class VersionLoader {
   // whoever asks.
   virtual base::Result<std::shared_ptr<inference::LoadedModel>> Load(const std::string& model,
                                                                      int64_t version) = 0;
+  // For the endpoints at start: may put off the loading until the version is first asked, and fail
+  // its requests then.
+  virtual base::Result<std::shared_ptr<inference::LoadedModel>> Later(const std::string& model,
+                                                                      int64_t version) {
+    return Load(model, version);
+  }
   // No endpoint needs it any more; requests in flight keep it until they end, and so does an
   // ensemble that it is part of.
   virtual void Release(const std::string& model, int64_t version) = 0;
@@ -60,8 +66,9 @@ inference::Request ZeroRow(const inference::ModelDescription& description);
 void WarmUp(inference::LoadedModel& loaded);
 
 // The product's loader. A version must be READY (reason "version_not_ready"). Both references must
-// outlive it.
+// outlive it. `on_demand`: Later() puts the loading off.
 std::unique_ptr<VersionLoader> MakeRegistryLoader(registry::Registry& registry,
-                                                  inference::ModelPool& pool);
+                                                  inference::ModelPool& pool,
+                                                  bool on_demand = false);
 
 }  // namespace slipway::traffic

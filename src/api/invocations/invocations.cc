@@ -12,6 +12,7 @@
 #include "api/invocations/body.h"
 #include "base/json.h"
 #include "base/threads.h"
+#include "net/retry_after.h"
 
 namespace slipway::api::invocations {
 namespace {
@@ -55,7 +56,8 @@ HttpResponse ErrorAnswer(const Status& status) {
   base::AppendJsonString(
       body, status.field().empty() ? status.message() : status.field() + ": " + status.message());
   HttpResponse response = HttpResponse::Json(code, body + "}");
-  if (code == 429 || code == 503) response.SetHeader("Retry-After", "1");
+  if (code == 429 || code == 503)
+    response.SetHeader("Retry-After", std::to_string(net::RetryAfterSeconds(status)));
   return response;
 }
 
@@ -189,6 +191,7 @@ base::Result<serving::PredictCall> Scoring::Decode(const HttpRequest& request, D
     call.request = TRY(DecodeJson(request.body, info.description));
   }
   call.key = request.GetHeader("slipway-key");
+  call.caller = request.GetHeader("slipway-caller");
   call.request_id = request.GetHeader("X-Request-Id");
   call.protocol = "invocations";
   call.cancelled = request.gone;

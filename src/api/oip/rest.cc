@@ -12,6 +12,7 @@
 #include "api/oip/request_json.h"
 #include "api/oip/response_json.h"
 #include "base/json.h"
+#include "net/retry_after.h"
 #include "slipway_build_config.h"
 
 namespace slipway::api::oip {
@@ -30,7 +31,8 @@ HttpResponse ErrorAnswer(const Status& status) {
   if (status.reason() == "json_too_large") code = 413;
   if (status.code() == base::Code::kUnimplemented) code = 400;  // the caller's to ask otherwise
   HttpResponse response = HttpResponse::Json(code, body + "}");
-  if (code == 429 || code == 503) response.SetHeader("Retry-After", "1");
+  if (code == 429 || code == 503)
+    response.SetHeader("Retry-After", std::to_string(net::RetryAfterSeconds(status)));
   return response;
 }
 

@@ -100,6 +100,7 @@ void Run(Predictor& predictor, const HttpRequest& request, std::optional<int64_t
   call.version = version;
   call.request = std::move(body->request);
   call.key = request.GetHeader("slipway-key");
+  call.caller = request.GetHeader("slipway-caller");
   call.request_id = request.GetHeader("X-Request-Id");
   call.protocol = "predict";
   call.cancelled = request.gone;

@@ -131,6 +131,7 @@ void Models::Predict(Verb verb, const HttpRequest& request, std::optional<int64_
   call.endpoint = info.endpoint;
   call.version = version;
   call.key = request.GetHeader("slipway-key");
+  call.caller = request.GetHeader("slipway-caller");
   call.request_id = request.GetHeader("X-Request-Id");
   call.protocol = "v1models";
   call.cancelled = request.gone;

@@ -72,6 +72,13 @@ Response SliceRows(const Response& response, int64_t begin, int64_t end) {
   return part;
 }
 
+Tensor OwnCopy(const Tensor& tensor) {
+  if (tensor.type() == DataType::kString) return tensor;
+  Tensor copy(tensor.type(), tensor.shape());
+  std::ranges::copy(tensor.bytes(), copy.mutable_bytes().begin());
+  return copy;
+}
+
 bool GivesRows(const Response& response, int64_t rows) {
   return std::ranges::all_of(response.outputs, [rows](const NamedTensor& output) {
     return !output.tensor.shape().empty() && output.tensor.rows() == rows;

@@ -21,6 +21,8 @@ base::Result<Request> Stack(std::span<const Request* const> requests);
 // Rows [begin, end) of every input.
 Request SliceRows(const Request& request, int64_t begin, int64_t end);
 Response SliceRows(const Response& response, int64_t begin, int64_t end);
+// With bytes of its own, however much larger what it is a part of.
+Tensor OwnCopy(const Tensor& tensor);
 // Every output has `rows` rows.
 bool GivesRows(const Response& response, int64_t rows);
 // The answers of consecutive rows as one. kUnimplemented (reason "ragged_output") when they do not
