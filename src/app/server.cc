@@ -242,7 +242,7 @@ void Server::State::BuildFront(const Assembly& assembly) {
   for (const embedded::File& file : embedded::Web()) web.push_back({file.path, file.bytes});
   api::native::Register(router,
                         {process, *clock, metrics, *events, *registry, *endpoints, *repository,
-                         *rollouts, *monitor, *pipelines, *lifecycle},
+                         *rollouts, *monitor, *pipelines, *lifecycle, *pool, *database},
                         web);
   assembly.AddProtocols({router, *grpc, settings, metrics, *blobs, *tracking, *registry, *predictor,
                          *repository,

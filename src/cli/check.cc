@@ -34,7 +34,7 @@ base::Result<Json> CheckFile(const CheckArguments& arguments, const std::string&
   const traffic::ModelFile file = TRY(traffic::ChooseModelFile(arguments.model));
   source.runtime = arguments.runtime.empty() ? file.runtime : arguments.runtime;
   source.path = file.path;
-  const auto runtime = TRY(app::ProbeRuntime(source.runtime, ""));
+  const auto runtime = TRY(app::ProbeRuntime(source.runtime, "", {}));
   const auto session = TRY(runtime->Load(source));
   const inference::GoldenSet golden = TRY(
       inference::GoldenFromArrays(TRY(inference::ReadNpz(golden_bytes)), session->description()));

@@ -126,6 +126,24 @@ std::vector<Command> TrafficCommands() {
   };
 }
 
+std::vector<Command> TuneCommands() {
+  return {{"tune",
+           "",
+           "Measures instances, threads and batches of what answers, and keeps the best",
+           "POST",
+           "/api/v1/endpoints/{endpoint}/tune",
+           {PathText("endpoint", "its name"),
+            Body("latency_ms", Kind::kInteger, "that 99 of 100 requests are to keep")},
+           "trials",
+           {{"INSTANCES", "instances"},
+            {"THREADS", "threads"},
+            {"BATCH", "batch_rows"},
+            {"ROWS/S", "rows_per_s"},
+            {"P50 MS", "p50_ms"},
+            {"P99 MS", "p99_ms"},
+            {"BEST", "best"}}}};
+}
+
 std::vector<Command> RolloutCommands() {
   const Argument id = PathText("id", "id of the rollout");
   return {
@@ -363,7 +381,7 @@ std::vector<Command> ServerCommands() {
 std::span<const Command> Commands() {
   static const std::vector<Command> commands = [] {
     std::vector<Command> all;
-    for (const auto& part : {ModelCommands(), VersionCommands(), TrafficCommands(),
+    for (const auto& part : {ModelCommands(), VersionCommands(), TrafficCommands(), TuneCommands(),
                              RolloutCommands(), PredictionCommands(), WatchCommands(),
                              EventCommands(), PipelineCommands(), ServerCommands()}) {
       all.insert(all.end(), part.begin(), part.end());

@@ -240,7 +240,11 @@ void ModelPool::State::LetGo(std::shared_ptr<LoadedModel> model) {
   if (model.use_count() == 1 || workers->stopping.load()) return;
   workers->timer.At(base::MonotonicNanos() + kPauseNs,
                     [weak = weak_from_this(), kept = std::move(model)]() mutable {
-                      if (const auto state = weak.lock()) state->LetGo(std::move(kept));
+                      const auto state = weak.lock();
+                      if (!state) return;
+                      if (kept.use_count() > 1) return state->LetGo(std::move(kept));
+                      // Its workers may take a while to end: not on the timer's thread.
+                      (void)state->Submit([kept = std::move(kept)] {});
                     });
 }
 

@@ -97,8 +97,8 @@ struct OnnxSettings {
   int64_t gpu_memory_limit_mb = 0;            // of the arena on each GPU; 0: none
   std::string arena_extend = "as_requested";  // or "doubling"
   std::vector<std::string> custom_op_libraries =
-      {};                 // those that models may name: "name=/path/x.so"
-  bool cpu_only = false;  // whatever a model asks for: in a probe process
+      {};                    // those that models may name: "name=/path/x.so"
+  bool cpu_only = false;     // whatever a model asks for: in a probe process
   bool native_trees = true;  // PreferTrees
 };
 void Describe(base::Schema& schema, OnnxSettings& settings);

@@ -127,7 +127,8 @@ HttpResponse ErrorResponse(const base::Status& status) {
                                              {"field", status.field()}});
   HttpResponse response =
       HttpResponse::Json(code, base::Json::MakeObject({{"error", std::move(error)}}).Dump());
-  if (code == 429 || code == 503) response.SetHeader("Retry-After", std::to_string(RetryAfterSeconds(status)));
+  if (code == 429 || code == 503)
+    response.SetHeader("Retry-After", std::to_string(RetryAfterSeconds(status)));
   return response;
 }
 

@@ -14,10 +14,12 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "inference/ensemble.h"
 #include "inference/model_pool.h"
 #include "inference/tensor.h"
+#include "inference/tune.h"
 #include "registry/registry.h"
 #include "traffic/endpoints.h"
 #include "traffic/ensemble_file.h"
@@ -93,6 +95,14 @@ class RegistryLoader final : public VersionLoader {
     ModelFile file = TRY(ChooseModelFile(source.folder));
     source.runtime = std::move(file.runtime);
     source.path = std::move(file.path);
+    if (const auto kept = version.tags.find(inference::kSchedulingTag);
+        kept != version.tags.end()) {
+      if (base::Status status = inference::ReadScheduling(kept->second, source.config);
+          !status.ok()) {
+        base::Log(base::LogLevel::kWarning, "traffic", "a scheduling tag is not used",
+                  {{"version", source.key}, {"error", status.ToString()}});
+      }
+    }
     return source;
   }
 

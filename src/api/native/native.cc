@@ -10,6 +10,7 @@ void Register(net::Router& router, Parts parts, std::span<const WebFile> web) {
   RegisterModels(router, parts.registry);
   RegisterCheck(router, parts);
   RegisterTraffic(router, parts);
+  RegisterTuning(router, parts);
   RegisterMonitoring(router, parts);
   RegisterPipelines(router, parts);
   RegisterWeb(router, web);

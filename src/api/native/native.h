@@ -15,12 +15,14 @@
 #include "base/metrics.h"
 #include "base/status.h"
 #include "events/events.h"
+#include "inference/model_pool.h"
 #include "lifecycle/lifecycle.h"
 #include "monitoring/monitor.h"
 #include "net/http.h"
 #include "pipelines/pipelines.h"
 #include "registry/registry.h"
 #include "repository/model_repository.h"
+#include "storage/database.h"
 #include "traffic/endpoints.h"
 #include "traffic/rollouts.h"
 
@@ -55,6 +57,8 @@ struct Parts {
   monitoring::Monitor& monitor;
   pipelines::Pipelines& pipelines;
   lifecycle::Lifecycle& lifecycle;
+  inference::ModelPool& pool;
+  storage::Database& database;
 };
 
 // A file of the web page, built into the binary.
@@ -71,6 +75,7 @@ void RegisterEvents(net::Router& router, const Parts& parts);
 void RegisterModels(net::Router& router, registry::Registry& registry);
 void RegisterCheck(net::Router& router, const Parts& parts);
 void RegisterTraffic(net::Router& router, const Parts& parts);
+void RegisterTuning(net::Router& router, const Parts& parts);
 void RegisterMonitoring(net::Router& router, const Parts& parts);
 void RegisterPipelines(net::Router& router, const Parts& parts);
 void RegisterWeb(net::Router& router, std::span<const WebFile> web);
