@@ -210,6 +210,7 @@ Status ModelRepository::State::LoadSource(const std::string& name, Source source
   if (std::ranges::find(opening, name) != opening.end()) {
     return base::FailedPrecondition("ensemble_cycle", "ensemble '" + name + "' needs itself");
   }
+  if (entries.size() >= kMaxModels) ForgetFailed();
   if (entries.size() >= kMaxModels && !entries.contains(name)) {
     return base::ResourceExhausted(
         "too_many_models", "there are already " + std::to_string(kMaxModels) + " unmanaged models");
@@ -270,7 +271,17 @@ void ModelRepository::State::TellFailure(const std::string& name, Source source,
   Note(name, [&](Entry& entry) {
     entry.loading = false;
     entry.failures = std::move(next.failures);
+    if (!next.steps.empty()) entry.failed_at = epoch;
     entry.error = status.ToString();
+  });
+}
+
+void ModelRepository::State::ForgetFailed() {
+  std::lock_guard lock(entries_mutex);
+  std::erase_if(entries, [](const auto& named) {
+    const Entry& entry = named.second;
+    const bool of_caller = !entry.source.upload.empty() || entry.source.found.folder.empty();
+    return of_caller && entry.loaded.empty() && !entry.loading;
   });
 }
 

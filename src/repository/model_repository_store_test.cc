@@ -75,12 +75,17 @@ TEST_F(Repository, AFailedLoadLeavesWhatWasServed) {
 
 TEST_F(Repository, FilesStayBelowTheirFolder) {
   ASSERT_TRUE(Start({}).ok());
-  for (const char* path : {"file:../x.onnx", "file:1/../../x.onnx", "file:/etc/x.onnx",
-                           "file:x.onnx", "file:one/x.onnx", "file:1", "file:", "file:1/./x"}) {
+  for (const char* path :
+       {"file:../x.onnx", "file:1/../../x.onnx", "file:/etc/x.onnx", "file:", "file:1/./x"}) {
     const auto status = repository->Load({"m", "", {{path, "times 3"}}, kLocal});
     EXPECT_EQ(status.reason(), "bad_file_path") << path;
     EXPECT_EQ(status.field(), path);
   }
+  for (const char* path : {"file:one/two/x.bin", "file:1"}) {
+    const auto status = repository->Load({"m", "", {{path, "times 3"}}, kLocal});
+    EXPECT_EQ(status.reason(), "no_model_file") << path;
+  }
+  EXPECT_EQ(Index(), "");
   EXPECT_EQ(repository->Load({"a/b", "", {{"1/model.onnx", "times 1"}}, kLocal}).field(), "name");
   EXPECT_EQ(repository->Load({"..", "", {{"1/model.onnx", "times 1"}}, kLocal}).field(), "name");
 }
@@ -345,6 +350,37 @@ TEST_F(Repository, EnsemblesThatAskEachOtherAreRefused) {
        "output_map": {"end": "y"}}]}})";
   EXPECT_EQ(repository->Load({"first", back, {}, kLocal}).reason(), "bad_ensemble");
   EXPECT_EQ(Ask("both"), 20);
+}
+
+TEST_F(Repository, AnEnsembleIsTriedAgainWhenItsModelsHaveCome) {
+  Write("both/config.pbtxt", R"(
+    platform: "ensemble"
+    ensemble_scheduling { step [
+      { model_name: "late" model_version: -1
+        input_map { key: "x" value: "raw" } output_map { key: "y" value: "end" } } ] })");
+  std::filesystem::create_directories(folder / "both/1");
+  ASSERT_TRUE(Start(Watching()).ok());
+  EXPECT_EQ(Index(), "both/0 UNAVAILABLE");
+  EXPECT_NE(repository->Index().at(0).reason.find("late"), std::string::npos);
+  Write("late/1/model.onnx", "times 6");
+  ASSERT_TRUE(Until([&] { return Ask("both") == 6; })) << Index();
+}
+
+TEST_F(Repository, LabelsMayComeWithTheFiles) {
+  ASSERT_TRUE(Start({}).ok());
+  const std::string config =
+      R"({"output": [{"name": "y", "data_type": "TYPE_FP32", "dims": [-1, 1],
+                     "label_filename": "labels.txt"}]})";
+  ASSERT_EQ(repository
+                ->Load({"m",
+                        config,
+                        {{"file:1/model.onnx", "times 1"}, {"file:labels.txt", "cat\r\ndog\n"}},
+                        kLocal})
+                .ToString(),
+            "OK");
+  const auto labels = repository->Find("m")->arms[0].model->config().labels;
+  EXPECT_EQ(labels.at("y"), (std::vector<std::string>{"cat", "dog"}));
+  EXPECT_EQ(LoadFiles("m", "times 1", config).field(), "config.output.y.label_filename");
 }
 
 TEST_F(Repository, AnEnsembleOfItselfIsRefused) {

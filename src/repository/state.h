@@ -51,6 +51,9 @@ struct Entry {
   bool put_away = false;  // by a caller, or not asked for yet (mode "explicit"): not to be loaded
   std::string seen;       // signature at the last look
   std::string tried;      // signature at the last attempt to load
+  // An ensemble that failed when this many changes had been made: its models may be there after
+  // more.
+  std::optional<int64_t> failed_at;
 };
 
 struct ServedModels {
@@ -73,6 +76,8 @@ struct ModelRepository::State {
   // The models of an ensemble, loaded from the folders where they are not yet.
   base::Status LoadSteps(const inference::ModelConfig& config, const events::Actor& actor);
   void Publish(const std::string& name, Entry next);
+  // Makes room: failed loads of callers, whose files are gone.
+  void ForgetFailed();
   base::Status UnloadOne(const std::string& name, const events::Actor& actor, bool put_away);
   // Names of loaded ensembles that use it.
   std::vector<std::string> UsersOf(const std::string& name) const;

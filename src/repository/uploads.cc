@@ -3,7 +3,6 @@
 #include "repository/uploads.h"
 
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <iterator>
 #include <string_view>
@@ -31,11 +30,6 @@ Status BadPath(const std::string& name, std::string why) {
                                std::move(why), "bad_file_path");
 }
 
-bool IsNumber(const std::string& text) {
-  return !text.empty() && text.size() <= 18 &&
-         std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
-}
-
 // "file:1/model.onnx" -> "1/model.onnx".
 Result<fs::path> CheckPath(const std::string& name) {
   const std::string text = name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
@@ -45,9 +39,9 @@ Result<fs::path> CheckPath(const std::string& name) {
   const bool plain = std::ranges::all_of(
       path, [](const fs::path& part) { return !part.empty() && part != "." && part != ".."; });
   const auto depth = std::distance(path.begin(), path.end());
-  if (path.is_absolute() || !plain || depth < 2 || depth > kMaxPathDepth ||
-      !IsNumber(path.begin()->string())) {
-    return BadPath(name, "expected file:<version>/<path below it>, such as file:1/model.onnx");
+  if (path.is_absolute() || !plain || depth < 1 || depth > kMaxPathDepth) {
+    return BadPath(name,
+                   "expected file:<path below the model's folder>, such as file:1/model.onnx");
   }
   return path;
 }

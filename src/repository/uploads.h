@@ -18,7 +18,7 @@ class Uploads {
   // Removes what an earlier process left.
   base::Status Start();
   // A folder with these files ("1/model.onnx" -> bytes; a "file:" before the path is taken off):
-  // all of them, or none. Every path begins with a version's number and stays below the folder.
+  // all of them, or none. Every path stays below the folder.
   base::Result<std::string> Store(const std::map<std::string, std::string>& files);
   void Remove(const std::string& stored);
 

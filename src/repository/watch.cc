@@ -65,7 +65,9 @@ void ModelRepository::State::Look(const FoundModel& found, bool first) {
   bool load = first;
   bool skip = false;
   Note(found.name, [&](Entry& entry) {
-    skip = entry.put_away || !entry.source.upload.empty() || entry.tried == signature;
+    const bool may_come = entry.failed_at && *entry.failed_at != epoch;
+    skip =
+        entry.put_away || !entry.source.upload.empty() || (entry.tried == signature && !may_come);
     // Something that is still being written is given time: what the last look saw must hold.
     load = first || entry.seen == signature;
     entry.seen = signature;
