@@ -276,26 +276,32 @@ TEST(Ensemble, OnlyTheOutputsAskedForAreGiven) {
   EXPECT_EQ(Ask(*model, One(4, "other"))->status().code(), Code::kInvalidArgument);
 }
 
-TEST(Ensemble, AGraphThatCannotRunIsRefusedByStepAndTensor) {
-  const auto text =
-      std::make_shared<Fake>(std::vector<TensorSpec>{{"x", DataType::kString, {-1, 1}}},
-                             std::vector<TensorSpec>{{"y", DataType::kString, {-1, 1}}}, nullptr);
+// One graph that must be refused, and what the error has to say.
+struct Refused {
+  const char* what;
+  std::vector<Part> parts;
+  ModelConfig config;
+  const char* field;
+  const char* message;
+};
+void ExpectRefused(const std::vector<Refused>& cases) {
+  for (const Refused& one : cases) {
+    const auto made = Make(one.parts, one.config);
+    ASSERT_FALSE(made.ok()) << one.what;
+    EXPECT_EQ(made.status().reason(), "bad_ensemble") << one.what;
+    EXPECT_EQ(made.status().field(), one.field) << one.what;
+    EXPECT_NE(made.status().message().find(one.message), std::string::npos)
+        << one.what << ": " << made.status().ToString();
+  }
+}
+
+// raw -> end by a model of one input and one output.
+const EnsembleStep kPlain = {"m", {}, {{"x", "raw"}}, {{"y", "end"}}};
+
+TEST(Ensemble, AStepThatDoesNotFitItsModelIsRefused) {
   const auto many = Times(1);
   many->config_of.decoupled = true;
-  const EnsembleStep plain = {"m", {}, {{"x", "raw"}}, {{"y", "end"}}};
-  ModelConfig declares_input;
-  declares_input.inputs = {{"raw", DataType::kFp32, {-1, 1}}};
-  ModelConfig declares_spare = declares_input;
-  declares_spare.inputs.push_back({"spare", DataType::kFp32, {-1, 1}});
-  ModelConfig declares_output = declares_input;
-  declares_output.outputs = {{"end", DataType::kFp32, {-1, 1}}};
-  const struct {
-    const char* what;
-    std::vector<Part> parts;
-    ModelConfig config;
-    const char* field;
-    const char* message;
-  } kCases[] = {
+  ExpectRefused({
       {"no steps", {}, {}, "ensemble.steps", "1 to 64"},
       {"unknown input",
        {{{"m", {}, {{"z", "raw"}, {"x", "raw"}}, {{"y", "end"}}}, Times(1)}},
@@ -317,52 +323,63 @@ TEST(Ensemble, AGraphThatCannotRunIsRefusedByStepAndTensor) {
        {},
        "ensemble.steps[0].outputs",
        "gives nothing"},
+      {"decoupled", {{kPlain, many}}, {}, "ensemble.steps[0]", "decoupled"},
+  });
+}
+
+TEST(Ensemble, TensorsThatDoNotMeetAreRefused) {
+  const auto text =
+      std::make_shared<Fake>(std::vector<TensorSpec>{{"x", DataType::kString, {-1, 1}}},
+                             std::vector<TensorSpec>{{"y", DataType::kString, {-1, 1}}}, nullptr);
+  ModelConfig input;
+  input.inputs = {{"raw", DataType::kFp32, {-1, 1}}};
+  ExpectRefused({
       {"given twice",
-       {{plain, Times(1)}, {plain, Times(1)}},
+       {{kPlain, Times(1)}, {kPlain, Times(1)}},
        {},
        "ensemble.steps[1].outputs.y",
        "'end' is given twice"},
       {"no giver",
        {{{"m", {}, {{"x", "ghost"}}, {{"y", "end"}}}, Times(1)}},
-       declares_input,
+       input,
        "ensemble.steps[0].inputs.x",
        "no step gives tensor 'ghost'"},
       {"types",
-       {{plain, Times(1)}, {{"t", {}, {{"x", "end"}}, {{"y", "text"}}}, text}},
+       {{kPlain, Times(1)}, {{"t", {}, {{"x", "end"}}, {{"y", "text"}}}, text}},
        {},
        "ensemble.steps[1].inputs.x",
        "'end' is FP32 [-1, 1], but step 1 (\"t\") takes BYTES [-1, 1]"},
-      {"goes nowhere",
-       {{plain, Times(1)}, {{"n", {}, {{"x", "raw"}}, {{"y", "lost"}}}, Times(1)}},
-       declares_output,
-       "ensemble.steps[1].outputs",
-       "'lost' of step 1 (\"n\") goes nowhere"},
-      {"input for nobody",
-       {{plain, Times(1)}},
-       declares_spare,
-       "ensemble.inputs.spare",
-       "no step takes it"},
-      {"output of nobody",
-       {{{"m", {}, {{"x", "raw"}}, {{"y", "other"}}}, Times(1)}},
-       declares_output,
-       "ensemble.outputs.end",
-       "no step gives it"},
       {"circle",
        {{{"a", {}, {{"a", "raw"}, {"b", "back"}}, {{"sum", "on"}}}, Plus()},
         {{"b", {}, {{"x", "on"}}, {{"y", "back"}}}, Times(1)}},
        {},
        "ensemble.steps[0]",
        "in a circle"},
-      {"decoupled", {{plain, many}}, {}, "ensemble.steps[0]", "decoupled"},
-  };
-  for (const auto& one : kCases) {
-    const auto made = Make(one.parts, one.config);
-    ASSERT_FALSE(made.ok()) << one.what;
-    EXPECT_EQ(made.status().reason(), "bad_ensemble") << one.what;
-    EXPECT_EQ(made.status().field(), one.field) << one.what;
-    EXPECT_NE(made.status().message().find(one.message), std::string::npos)
-        << one.what << ": " << made.status().ToString();
-  }
+  });
+}
+
+TEST(Ensemble, WhatNobodyGivesOrTakesIsRefused) {
+  ModelConfig spare;
+  spare.inputs = {{"raw", DataType::kFp32, {-1, 1}}, {"spare", DataType::kFp32, {-1, 1}}};
+  ModelConfig output;
+  output.outputs = {{"end", DataType::kFp32, {-1, 1}}};
+  ExpectRefused({
+      {"goes nowhere",
+       {{kPlain, Times(1)}, {{"n", {}, {{"x", "raw"}}, {{"y", "lost"}}}, Times(1)}},
+       output,
+       "ensemble.steps[1].outputs",
+       "'lost' of step 1 (\"n\") goes nowhere"},
+      {"input for nobody",
+       {{kPlain, Times(1)}},
+       spare,
+       "ensemble.inputs.spare",
+       "no step takes it"},
+      {"output of nobody",
+       {{{"m", {}, {{"x", "raw"}}, {{"y", "other"}}}, Times(1)}},
+       output,
+       "ensemble.outputs.end",
+       "no step gives it"},
+  });
 }
 
 }  // namespace
