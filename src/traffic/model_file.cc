@@ -59,6 +59,7 @@ constexpr FileRow kFiles[] = {
     {"*.xml", "openvino"},
     {"*.tflite", "openvino"},
     {"*.pdmodel", "openvino"},
+    {"model-settings.json", "python", true},
     {"model.py", "python", true},
     {"model-settings.json", "python", true},
     {"*.pt2", "python"},
