@@ -160,7 +160,7 @@ def number_array(array: np.ndarray) -> np.ndarray:
 
 
 class Plan:
-    """The arrays of one table. `roots` lie over the memory itself: every view that numpy makes of them holds its root."""
+    """The arrays of one table. `roots` lie over the memory itself: every view that numpy makes holds its root."""
 
     def __init__(self, arrays: list[tuple[str, int, np.ndarray]], roots: list[np.ndarray], lasting: bool):
         self.arrays, self.roots = arrays, roots
