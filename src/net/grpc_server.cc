@@ -3,6 +3,7 @@
 // calls come and go is in grpc_methods.cc and grpc_streams.cc.
 #include "net/grpc_server.h"
 
+#include <absl/synchronization/mutex.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
@@ -112,6 +113,7 @@ struct GrpcServer::State {
   GrpcHealth health;
   std::unique_ptr<GrpcMethods> methods;
   std::unique_ptr<TlsFiles> tls;
+  std::shared_ptr<grpc::ServerCredentials> credentials;  // asked by every handshake
   std::unique_ptr<grpc::Server> server;
   bool started = false;
   int port = 0;
@@ -141,14 +143,18 @@ base::Status GrpcServer::Start() {
   TRY(ParseHostPort(state.settings.listen));
   state.started = true;
   static std::once_flag plugins;
-  std::call_once(plugins, [] { grpc::reflection::InitProtoReflectionServerBuilderPlugin(); });
+  std::call_once(plugins, [] {
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    // Debian's build looks for cycles of locks at every lock of the library: a hundredth of a call.
+    absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  });
   grpc::ServerBuilder builder;
-  auto credentials = grpc::InsecureServerCredentials();
+  state.credentials = grpc::InsecureServerCredentials();
   if (state.settings.tls.enabled()) {
     state.tls = TRY(TlsFiles::Open("grpc.tls", state.settings.tls));
-    credentials = GrpcCredentials(*state.tls);
+    state.credentials = GrpcCredentials(*state.tls);
   }
-  builder.AddListeningPort(state.settings.listen, credentials, &state.port);
+  builder.AddListeningPort(state.settings.listen, state.credentials, &state.port);
   SetLimits(builder, state.settings);
   state.health.SetServices(state.methods->services());
   state.methods->Register(builder, state.settings.io_threads);

@@ -12,7 +12,7 @@ class ServerCredentials;
 
 namespace slipway::net {
 
-// New connections are shown the certificate that `files` has then. `files` must outlive the server.
+// New connections are shown the certificate that `files` has then. Both must outlive the server.
 std::shared_ptr<grpc::ServerCredentials> GrpcCredentials(const TlsFiles& files);
 
 }  // namespace slipway::net

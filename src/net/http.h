@@ -45,8 +45,8 @@ class BodySource {
 class EventSink {
  public:
   virtual ~EventSink() = default;
-  // Queues one piece, sent as it is; never blocks. False when the client is gone or has let 1 MiB
-  // pile up (it is cut off then).
+  // Queues one piece of any size, sent as it is; never blocks. False when the client is gone or has
+  // let 1 MiB pile up (it is cut off then).
   virtual bool Send(std::string piece) = 0;
   // Ends the response. Idempotent.
   virtual void Close() = 0;

@@ -115,7 +115,8 @@ bool DownloadPipe::Send(std::string piece) {
   std::unique_lock lock(mutex_);
   if (gone_ || ended_) return false;
   if (piece.empty()) return true;
-  if (bytes_ + piece.size() > kStreamWindowBytes) {
+  // One piece of any size has its turn; it is those that pile up behind it that are too many.
+  if (bytes_ > 0 && bytes_ + piece.size() > kStreamWindowBytes) {
     ended_ = failed_ = true;
     pieces_.clear();
     bytes_ = 0;

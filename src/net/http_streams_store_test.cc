@@ -133,5 +133,39 @@ TEST_F(HttpStreamsTest, EndsPushedEventsWhenTheSinkIsLetGo) {
   EXPECT_EQ(Body(client.ReadUntil("0\r\n\r\n")), "4\r\nonly\r\n0\r\n\r\n");
 }
 
+TEST_F(HttpStreamsTest, PushesAPieceOfAnySize) {
+  constexpr size_t kSize = 3'000'000;
+  router_.Add("GET", "/events", [](const HttpRequest&, const Respond& respond) {
+    HttpResponse response;
+    response.push = [](const std::shared_ptr<EventSink>& sink) {
+      EXPECT_TRUE(sink->Send(std::string(kSize, 'x')));
+    };
+    respond(std::move(response));
+  });
+  Start();
+  RawClient client(server_->port());
+  client.Send("GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string all = client.ReadUntil("\r\n0\r\n\r\n");
+  EXPECT_EQ(std::count(all.begin(), all.end(), 'x'), static_cast<std::ptrdiff_t>(kSize));
+}
+
+TEST_F(HttpStreamsTest, CutsOffAClientThatLetsEventsPileUp) {
+  std::promise<std::shared_ptr<EventSink>> made;
+  router_.Add("GET", "/events", [&made](const HttpRequest&, const Respond& respond) {
+    HttpResponse response;
+    response.push = [&made](std::shared_ptr<EventSink> sink) { made.set_value(std::move(sink)); };
+    respond(std::move(response));
+  });
+  Start();
+  RawClient client(server_->port());  // reads nothing
+  client.Send("GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::shared_ptr<EventSink> sink = made.get_future().get();
+  const std::string piece(64 * 1024, 'x');
+  int sent = 0;
+  while (sent < 10'000 && sink->Send(piece)) ++sent;
+  EXPECT_LT(sent, 10'000);  // 640 MB: more than sockets hold
+  EXPECT_EQ(client.ReadToEnd().find("\r\n0\r\n\r\n"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace slipway::net

@@ -3,8 +3,11 @@
 // work for a client that is gone be left out.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "net/content_decoder.h"
 #include "net/http_server.h"
@@ -222,6 +225,46 @@ TEST_F(HttpWishes, KeepsTheOrderWhileAnAnswerIsAwaited) {
   EXPECT_EQ(Body(client.ReadResponse()), "first");
   EXPECT_EQ(Body(client.ReadResponse()), "hello next");
   later.join();
+}
+
+TEST_F(HttpWishes, SeesTheSameRequestsHoweverTheirBytesArrive) {
+  Start();
+  std::string bytes;
+  std::vector<std::string> wanted;
+  std::mt19937 random(7);
+  for (int i = 0; i < 300; ++i) {
+    const std::string name = std::to_string(i);
+    switch (random() % 4) {
+      case 0:
+        bytes += "GET /hello/" + name + " HTTP/1.1\r\nHost: x\r\n\r\n";
+        wanted.push_back("hello " + name);
+        break;
+      case 1:
+        bytes += "GET /blocking?q=" + name + " HTTP/1.1\r\nHost: x\r\n\r\n";
+        wanted.push_back(name);
+        break;
+      case 2:
+        bytes +=
+            "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(name.size()) +
+            "\r\n\r\n" + name;
+        wanted.push_back(name);
+        break;
+      default:
+        bytes += "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n" +
+                 std::to_string(name.size()) + ";e\r\n" + name + "\r\n0\r\nT: t\r\n\r\n";
+        wanted.push_back("a" + name);
+    }
+  }
+  RawClient client(server_->port());
+  std::thread sender([&] {
+    for (size_t at = 0; at < bytes.size();) {
+      const size_t size = std::min<size_t>(1 + random() % 60, bytes.size() - at);
+      if (!client.Send(std::string_view(bytes).substr(at, size))) return;
+      at += size;
+    }
+  });
+  for (const std::string& text : wanted) ASSERT_EQ(Body(client.ReadResponse()), text);
+  sender.join();
 }
 
 }  // namespace
