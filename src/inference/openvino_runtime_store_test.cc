@@ -115,8 +115,8 @@ TEST_F(OpenVino, RunsTfLiteByTheNamesOfItsSignature) {
   ExpectScores(response->outputs[1].tensor, 0.5);
 }
 
-// Whatever is cut off or overwritten: no crash, and names or none.
-TEST(TfLiteNames, ADamagedFileHasNoNames) {
+// Whatever is cut off or overwritten: no crash, and a name is always a piece of the file.
+TEST(TfLiteNames, ADamagedFileIsReadWithinItsBounds) {
   std::ifstream file(Source("scores.tflite").path, std::ios::binary);
   const std::string whole((std::istreambuf_iterator<char>(file)), {});
   const auto names = [](const std::string& bytes) {
@@ -129,7 +129,10 @@ TEST(TfLiteNames, ADamagedFileHasNoNames) {
   for (size_t at = 0; at < whole.size(); ++at) {
     std::string damaged = whole;
     damaged[at] = static_cast<char>(~damaged[at]);
-    EXPECT_LE(names(damaged).size(), 4U);
+    for (const auto& [inner, outer] : names(damaged)) {
+      EXPECT_NE(damaged.find(inner), std::string::npos);
+      EXPECT_NE(damaged.find(outer), std::string::npos);
+    }
   }
 }
 
