@@ -199,6 +199,13 @@ class Finisher {
 
   // An output that no leaf had a weight for is zero, with or without a base value.
   void WriteSeen(Second second, float* out) {
+    const bool plain =
+        link_.transform != PostTransform::kLogistic && link_.transform != PostTransform::kProbit;
+    if (scores_.size() == 1 && second == Second::kComplement && plain) {  // in double, if it is
+      out[0] = static_cast<float>(1 - scores_[0]);
+      out[1] = static_cast<float>(scores_[0]);
+      return;
+    }
     written_.clear();
     for (size_t i = 0; i < scores_.size(); ++i)
       written_.push_back(has_[i] != 0 ? static_cast<float>(scores_[i]) : 0.0F);
