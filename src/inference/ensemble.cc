@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdint>
 #include <deque>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <string_view>
@@ -261,6 +262,10 @@ Result<std::shared_ptr<LoadedModel>> MakeEnsemble(ModelConfig config,
           "step_not_loaded",
           "step " + std::to_string(i) + ": model '" + config.ensemble[i].model + "' is not loaded");
     }
+    // One that is opened on demand says what it takes only when it is open.
+    std::promise<Status> prepared;
+    now.back()->Prepare([&prepared](Status status) { prepared.set_value(std::move(status)); });
+    TRY(prepared.get_future().get());
   }
   Graph graph = TRY(ensemble::Build(config, now));
   return std::shared_ptr<LoadedModel>(

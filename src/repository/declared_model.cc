@@ -126,6 +126,7 @@ class Reshaped final : public LoadedModel {
   [[nodiscard]] inference::ModelStatistics Statistics() const override {
     return model_->Statistics();
   }
+  [[nodiscard]] int64_t memory_bytes() const override { return model_->memory_bytes(); }
 
  private:
   void Declare(const std::vector<TensorSpec>& declared, std::vector<TensorSpec>& specs) const {

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "base/hash.h"
@@ -40,7 +41,7 @@ class WebhookSinkStore : public testing::Test {
   void TearDown() override {
     {
       const std::lock_guard lock(mutex_);
-      if (silent_) silent_(net::HttpResponse::Text(200, ""));
+      if (silent_) (*silent_)(net::HttpResponse::Text(200, ""));
     }
     server_->Stop();
   }
@@ -71,7 +72,7 @@ class WebhookSinkStore : public testing::Test {
   std::string retry_after_;
   std::map<std::string, std::string> headers_;
   std::string body_;
-  net::Respond silent_;
+  std::optional<net::Respond> silent_;
   base::Metrics metrics_;
   base::ThreadPool pool_{"blocking", 2, 10};
   net::Router router_;
