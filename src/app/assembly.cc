@@ -191,9 +191,9 @@ void Assembly::AddProtocols([[maybe_unused]] const ProtocolParts& parts) const {
   api::mlflow::Register(parts.router, parts.tracking, parts.registry, parts.blobs);
 #endif
 #if SLIPWAY_WITH_OIP
-  api::oip::Register(
-      parts.router, parts.grpc,
-      {parts.predictor, rows_->oip, parts.ready, parts.settings.process.data + "/traces"});
+  api::oip::Register(parts.router, parts.grpc,
+                     {parts.predictor, &parts.repository, parts.settings.inference.max_batch_rows,
+                      rows_->oip, parts.ready, parts.settings.process.data + "/traces"});
 #endif
 #if SLIPWAY_WITH_INVOCATIONS
   api::invocations::Register(parts.router, parts.predictor, rows_->invocations);

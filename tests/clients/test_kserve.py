@@ -17,7 +17,7 @@ WANTED = [[1 - p, p] for p in P1]
 
 @pytest.fixture(scope="module")
 def told(server, registered_model):
-    return frameworks.run(CALLS, server.url, registered_model)
+    return frameworks.run(CALLS, server.url, server.grpc, registered_model)
 
 
 def test_first_protocol_predicts(told):
@@ -36,7 +36,7 @@ def test_first_protocol_says_what_is_wrong(told):
     assert "no explainer" in told["v1"]["explain"]
 
 
-@pytest.mark.parametrize("form", ["v2", "v2_binary"])
+@pytest.mark.parametrize("form", ["v2", "v2_binary", "v2_grpc", "v2_grpc_binary"])
 def test_second_protocol_predicts(told, form):
     answer = told[form]
     assert answer["live"] is True

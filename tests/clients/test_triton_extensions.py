@@ -263,8 +263,6 @@ def test_a_timeout_of_the_client_is_kept(clients, registered_model):
             registered_model, inputs_of(triton_grpc, tiny_models.rows(1)), client_timeout=0.000001
         )
     assert error.value.status() == "StatusCode.DEADLINE_EXCEEDED"
-    with pytest.raises(InferenceServerException, match=r"deadline|time"):
-        clients[triton_http].infer(registered_model, inputs_of(triton_http, tiny_models.rows(1)), timeout=1)
 
 
 def test_a_cancelled_call(clients, registered_model):

@@ -109,6 +109,8 @@ base::Status NoCuda() {
 
 Front::Front(OipParts parts)
     : predictor(parts.predictor),
+      repository(parts.repository),
+      max_batch_rows(parts.max_batch_rows),
       settings(std::move(parts.settings)),
       ready(std::move(parts.ready)),
       regions(settings.shared_memory),
@@ -156,6 +158,24 @@ base::Result<Json> Front::TraceSettings(const std::string& model) const {
 base::Result<Json> Front::SetTraceSettings(const std::string& model, const Json& changes) {
   if (!model.empty()) TRY(predictor.Describe(model, std::nullopt));
   return tracer.Update(model, changes);
+}
+
+repository::ConfigAnswer Front::Config(const serving::Predictor::ModelInfo& info) const {
+  repository::ConfigAnswer answer{info.endpoint, info.config, info.description, max_batch_rows};
+  if (repository != nullptr) answer.versions = repository->PolicyOf(info.endpoint);
+  return answer;
+}
+
+Json Front::Index(bool ready_only) const {
+  Json all = Json::MakeArray();
+  for (const repository::IndexEntry& entry : repository->Index(ready_only)) {
+    Json one = Json::MakeObject({{"name", entry.name}});
+    if (entry.version > 0) one.Set("version", std::to_string(entry.version));
+    one.Set("state", StateName(entry.state));
+    one.Set("reason", entry.reason);
+    all.Append(std::move(one));
+  }
+  return all;
 }
 
 base::Result<Json> Front::Regions(const std::string& name) const {

@@ -40,5 +40,7 @@ void RegisterGrpc(net::GrpcServer& server, const std::shared_ptr<Front>& front);
 void RegisterGrpcStream(net::GrpcServer& server, const std::shared_ptr<Front>& front);
 // Statistics, settings, shared memory.
 void RegisterGrpcControl(net::GrpcServer& server, const std::shared_ptr<Front>& front);
+// The index, load and unload.
+void RegisterGrpcRepository(net::GrpcServer& server, const std::shared_ptr<Front>& front);
 
 }  // namespace slipway::api::oip

@@ -121,6 +121,18 @@ void TellModelMetadata(Predictor& predictor,
   });
 }
 
+void TellModelConfig(
+    const std::shared_ptr<Front>& front,
+    const net::GrpcUnary<::inference::ModelConfigRequest, ::inference::ModelConfigResponse>& call) {
+  Describe(front->predictor, call,
+           [front, call](const base::Result<Predictor::ModelInfo>& info) -> base::Status {
+             if (!info.ok()) return info.status();
+             const std::string bytes = repository::TritonConfigBytes(front->Config(*info));
+             if (call.response().mutable_config()->ParseFromString(bytes)) return {};
+             return base::Internal("bad_message", "the configuration cannot be written");
+           });
+}
+
 }  // namespace
 
 void RegisterGrpc(net::GrpcServer& server, const std::shared_ptr<Front>& front) {
@@ -143,10 +155,13 @@ void RegisterGrpc(net::GrpcServer& server, const std::shared_ptr<Front>& front) 
   server.AddUnary<::inference::ModelMetadataRequest, ::inference::ModelMetadataResponse>(
       service + "ModelMetadata",
       [front](const auto& call) { TellModelMetadata(front->predictor, call); });
+  server.AddUnary<::inference::ModelConfigRequest, ::inference::ModelConfigResponse>(
+      service + "ModelConfig", [front](const auto& call) { TellModelConfig(front, call); });
   server.AddUnary<ModelInferRequest, ModelInferResponse>(
       service + "ModelInfer", [front](const auto& call) { Infer(front, call); });
   RegisterGrpcStream(server, front);
   RegisterGrpcControl(server, front);
+  if (front->repository != nullptr) RegisterGrpcRepository(server, front);
 }
 
 }  // namespace slipway::api::oip

@@ -32,11 +32,19 @@ inline constexpr std::string_view kCallerName =
 inline constexpr size_t kMaxParameters = 256;  // of one request, those for the model
 inline constexpr int64_t kMaxClasses = 1 << 20;
 // What of Triton's extensions is served, as the server's metadata lists it.
-inline constexpr std::string_view kExtensions[] = {"classification",  "sequence",
-                                                   "schedule_policy", "system_shared_memory",
-                                                   "parameters",      "binary_tensor_data",
-                                                   "statistics",      "trace",
-                                                   "logging",         "generate"};
+inline constexpr std::string_view kExtensions[] = {"classification",
+                                                   "sequence",
+                                                   "schedule_policy",
+                                                   "model_configuration",
+                                                   "model_repository",
+                                                   "model_repository(unload_dependents)",
+                                                   "system_shared_memory",
+                                                   "binary_tensor_data",
+                                                   "parameters",
+                                                   "statistics",
+                                                   "trace",
+                                                   "logging",
+                                                   "generate"};
 
 // What a request says of an output that it asks for.
 struct OutputWish {

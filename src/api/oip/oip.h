@@ -9,6 +9,7 @@
 #include "base/config.h"
 #include "net/grpc_server.h"
 #include "net/http.h"
+#include "repository/model_repository.h"
 #include "serving/predict.h"
 
 namespace slipway::api::oip {
@@ -27,8 +28,11 @@ void Describe(base::Schema& schema, OipSettings& settings);
 // not block.
 using Ready = std::function<bool()>;
 
+// What the references and pointers name must outlive the servers.
 struct OipParts {
-  serving::Predictor& predictor;  // must outlive the servers
+  serving::Predictor& predictor;
+  repository::ModelRepository* repository;  // nullptr: nothing is loaded or listed
+  int64_t max_batch_rows;  // of models whose configuration does not say: inference.max_batch_rows
   OipSettings settings;
   Ready ready;
   std::string trace_folder;  // where the trace extension writes; empty: it cannot be turned on

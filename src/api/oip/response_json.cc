@@ -128,19 +128,6 @@ bool IsBinary(const ResponseShape& shape, const OutputWish* wish) {
   return wish != nullptr ? wish->binary.value_or(shape.wishes.binary) : shape.wishes.binary;
 }
 
-// What stands in an output's place that went into shared memory.
-void AppendShared(std::string& out, const SharedPart& part, size_t bytes) {
-  out += ",\"parameters\":{\"shared_memory_region\":";
-  base::AppendJsonString(out, part.region->name);
-  if (part.offset > 0) {
-    out += ",\"shared_memory_offset\":";
-    AppendInteger(out, part.offset);
-  }
-  out += ",\"shared_memory_byte_size\":";
-  AppendInteger(out, bytes);
-  out += "}}";
-}
-
 void AppendParameter(std::string& out, const inference::ParameterValue& value) {
   if (const auto* flag = std::get_if<bool>(&value)) {
     out += *flag ? "true" : "false";
@@ -220,7 +207,8 @@ base::Result<net::HttpResponse> EncodeInfer(const ResponseShape& shape,
     AppendShape(out, tensor.shape());
     const OutputWish* wish = shape.wishes.Find(outputs[i].name, i);
     if (wish != nullptr && wish->shared) {
-      AppendShared(out, *wish->shared, RawSize(tensor));
+      // No parameters: clients look for the size of binary data among them.
+      out += '}';
       continue;
     }
     if (IsBinary(shape, wish)) {

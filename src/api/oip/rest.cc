@@ -211,6 +211,12 @@ void RegisterRest(net::Router& router, const std::shared_ptr<Front>& front) {
     router.Add("GET", model, [rest, versioned](const HttpRequest& request, Respond respond) {
       rest->Describe(request, versioned, std::move(respond), EncodeMetadata);
     });
+    router.Add("GET", model + "/config",
+               [rest, front, versioned](const HttpRequest& request, Respond respond) {
+                 rest->Describe(request, versioned, std::move(respond), [front](const auto& info) {
+                   return repository::TritonConfigJson(front->Config(info)).Dump();
+                 });
+               });
     router.Add("GET", model + "/ready",
                [rest, versioned](const HttpRequest& request, Respond respond) {
                  rest->Describe(request, versioned, std::move(respond),
@@ -223,6 +229,7 @@ void RegisterRest(net::Router& router, const std::shared_ptr<Front>& front) {
   }
   RegisterGenerate(router, front);
   RegisterControl(router, front);
+  if (front->repository != nullptr) RegisterRepository(router, front);
   router.OnNotFound("/v2", [](const HttpRequest& request) {
     return ErrorAnswer(
         base::NotFound("no_such_path", "there is no " + request.method + " " + request.path));

@@ -27,5 +27,9 @@ void RegisterRest(net::Router& router, const std::shared_ptr<Front>& front);
 void RegisterGenerate(net::Router& router, const std::shared_ptr<Front>& front);
 // Statistics, settings, shared memory.
 void RegisterControl(net::Router& router, const std::shared_ptr<Front>& front);
+// The index, load and unload.
+void RegisterRepository(net::Router& router, const std::shared_ptr<Front>& front);
+// The body as an object; an empty one is an empty object.
+base::Result<base::Json> BodyOf(const net::HttpRequest& request);
 
 }  // namespace slipway::api::oip

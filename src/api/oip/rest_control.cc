@@ -7,6 +7,18 @@
 #include "base/json.h"
 
 namespace slipway::api::oip {
+
+base::Result<base::Json> BodyOf(const net::HttpRequest& request) {
+  if (request.body.empty()) return base::Json::MakeObject();
+  auto json = base::Json::Parse(request.body);
+  if (!json.ok()) return base::InvalidArgument("body", "not JSON: " + json.status().message());
+  if (!json->is_object()) {
+    return base::InvalidArgument("body",
+                                 "expected an object, got " + std::string(json->TypeName()));
+  }
+  return json;
+}
+
 namespace {
 
 using base::InvalidArgument;
@@ -28,16 +40,6 @@ void Add(net::Router& router, std::string_view method, const std::string& path,
         respond(json.ok() ? HttpResponse::Json(200, json->is_null() ? "" : json->Dump())
                           : ErrorAnswer(json.status()));
       });
-}
-
-// An empty body is an empty object.
-Result<Json> BodyOf(const HttpRequest& request) {
-  if (request.body.empty()) return Json::MakeObject();
-  auto json = Json::Parse(request.body);
-  if (!json.ok()) return InvalidArgument("body", "not JSON: " + json.status().message());
-  if (!json->is_object())
-    return InvalidArgument("body", "expected an object, got " + std::string(json->TypeName()));
-  return json;
 }
 
 void AddStatistics(net::Router& router, const std::shared_ptr<Front>& front) {

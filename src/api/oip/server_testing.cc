@@ -56,7 +56,7 @@ OipServer::OipServer() {
   net::GrpcServerSettings grpc_settings;
   grpc_settings.listen = "127.0.0.1:0";
   grpc_ = std::make_unique<net::GrpcServer>(grpc_settings);
-  Register(router_, *grpc_, {serving.predictor, {}, is_ready, traces.path()});
+  Register(router_, *grpc_, {serving.predictor, nullptr, 128, {}, is_ready, traces.path()});
   for (const base::Status& status : {http_->Start(), grpc_->Start()})
     CHECK(status.ok(), status.message());
 }
