@@ -362,6 +362,7 @@ void Predictor::Path::StartShadow(Ptr flight, const traffic::ServedArm& arm) {
   if (flight->call.key.empty()) flight->call.key = flight->id;
   flight->id = NewPredictionId(flight->time);
   if (flight->part) flight->part = [](const PredictAnswer&, bool) {};
+  flight->call.cancelled = nullptr;  // it runs for its record, whoever has gone
   flight->started_ns = base::MonotonicNanos();
   RunArm(std::move(flight), arm,
          base::MonotonicNanos() + state.settings.default_timeout.micros * 1000);

@@ -52,6 +52,7 @@ void Infer(const std::shared_ptr<Front>& front,
            const net::GrpcUnary<ModelInferRequest, ModelInferResponse>& grpc) {
   auto call = ReadCall(*front, CallerOf(grpc.call()), grpc.call().TimeLeft(), grpc.request());
   if (!call.ok()) return grpc.Finish(ToGrpc(call.status()));
+  call->call.cancelled = grpc.call().gone_flag();
   struct Waiting {
     net::GrpcUnary<ModelInferRequest, ModelInferResponse> grpc;
     OutputWishes wishes;

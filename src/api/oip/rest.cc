@@ -49,6 +49,7 @@ base::Result<serving::PredictCall> HeadOf(const HttpRequest& request, bool versi
   head.key = request.GetHeader(kKeyName);
   head.caller = request.GetHeader(kCallerName);
   head.protocol = "oip_http";
+  head.cancelled = request.gone;
   return head;
 }
 
@@ -58,6 +59,7 @@ void TakeHead(serving::PredictCall head, InferCall& call) {
   call.call.started_ns = head.started_ns;
   call.call.caller = std::move(head.caller);
   call.call.protocol = std::move(head.protocol);
+  call.call.cancelled = std::move(head.cancelled);
   if (call.call.key.empty()) call.call.key = std::move(head.key);
 }
 
