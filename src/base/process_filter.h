@@ -2,10 +2,11 @@
 // The filter over the system calls of a process that runs other people's code.
 #pragma once
 
-#include <linux/filter.h>
 #include <sys/types.h>
 
 #include <vector>
+
+struct sock_filter;  // <linux/filter.h>
 
 namespace slipway::base {
 

@@ -210,7 +210,7 @@ int Main(int argc, char** argv) {
   ExportArguments export_arguments;
   CLI::App* export_command = app.add_subcommand(
       "export", "Turn a model into ONNX and prove that it answers the same (-- --help tells more)");
-  export_command->prefix_command();
+  export_command->fallthrough(false)->prefix_command();
   export_command
       ->add_option("--python", export_arguments.python, "interpreter with the model's framework")
       ->envname("SLIPWAY_PYTHON");

@@ -97,6 +97,15 @@ base::Result<GoldenSet> GoldenFromArrays(std::vector<NamedTensor> arrays,
     if (Find(golden.request.inputs, spec.name) == nullptr)
       return InvalidArgument(spec.name, "the golden set has no array for this input");
   }
+  const Tensor& first = golden.request.inputs.front().tensor;
+  for (const NamedTensor& input : golden.request.inputs) {
+    if (description.batchable && input.tensor.rows() != first.rows()) {
+      return InvalidArgument("inputs." + input.name, "has " + std::to_string(input.tensor.rows()) +
+                                                         " rows, '" +
+                                                         golden.request.inputs.front().name +
+                                                         "' has " + std::to_string(first.rows()));
+    }
+  }
   if (golden.expected.outputs.empty()) {
     return InvalidArgument("npz", "the golden set has no array for any output; the model gives " +
                                       Names(description.outputs));

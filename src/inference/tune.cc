@@ -59,7 +59,8 @@ void CallUntil(LoadedModel& model, const std::vector<Request>& inputs, size_t fi
   std::vector<int64_t> latencies;
   int64_t rows = 0;
   base::Status failure;
-  for (size_t i = first; failure.ok() && base::MonotonicNanos() < until_ns; ++i) {
+  // At least one, however late the thread began.
+  for (size_t i = first; failure.ok() && (i == first || base::MonotonicNanos() < until_ns); ++i) {
     const Request& input = inputs[i % inputs.size()];
     const int64_t start_ns = base::MonotonicNanos();
     std::promise<base::Status> ran;

@@ -33,7 +33,9 @@ Y = (X[:, 0] + X[:, 1] ** 2 > 0.5).astype(int)
 
 def export(*words: str, python: str | None = None, server: str = "http://127.0.0.1:1", expect: int = 0) -> str:
     command = [str(BINARY), "--server", server, "export", "--python", python or os.environ["SLIPWAY_PYTHON"], *words]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    # MLflow leaves the experiment of an earlier test's server in this process's environment.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=environment)
     assert done.returncode == expect, f"{done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout

@@ -120,7 +120,8 @@ def test_swaps_under_load_fail_nobody(data):
         callers = [threading.Thread(target=call) for _ in range(4)]
         for caller in callers:
             caller.start()
-        server.post(f"/api/v1/models/tiny/versions/{second}/promote", {"force": True, "reason": "swap"})
+        promoted = server.post(f"/api/v1/models/tiny/versions/{second}/promote", {"force": True, "reason": "swap"})
+        server.post(f"/api/v1/rollouts/{promoted['rollout']['id']}/promote", {"reason": "swap"})
         for _ in range(20):
             server.post("/api/v1/endpoints/tiny/rollback", {"reason": "swap"})
         stop.set()

@@ -260,7 +260,7 @@ def test_asyncio_stream(server, registered_model):
 def test_a_timeout_of_the_client_is_kept(clients, registered_model):
     with pytest.raises(InferenceServerException) as error:
         clients[triton_grpc].infer(
-            registered_model, inputs_of(triton_grpc, tiny_models.rows(1)), client_timeout=0.000001
+            registered_model, inputs_of(triton_grpc, tiny_models.rows(500_000)), client_timeout=0.001
         )
     assert error.value.status() == "StatusCode.DEADLINE_EXCEEDED"
 

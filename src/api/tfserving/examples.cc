@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "api/tfserving/messages.h"
+#include "api/tfserving/tfserving.pb.h"
 #include "inference/class_scores.h"
 #include "inference/columns.h"
 

@@ -1,17 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between TensorFlow Serving's messages and what serving takes and gives. Private to the room. Pure
-// functions. Only the room's .cc files include it: it brings protobuf.
+// functions.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
-#include "api/tfserving/tfserving.pb.h"
 #include "base/status.h"
 #include "inference/model_config.h"
 #include "inference/runtime.h"
 #include "inference/tensor.h"
 #include "serving/predict.h"
+
+namespace tensorflow::serving {
+class ClassificationResult;
+class Input;
+class PredictRequest;
+class RegressionResult;
+class SignatureDefMap;
+class TensorProto;
+}  // namespace tensorflow::serving
 
 namespace slipway::api::tfserving {
 

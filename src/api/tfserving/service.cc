@@ -9,6 +9,7 @@
 
 #include "api/tfserving/messages.h"
 #include "api/tfserving/tfserving.h"
+#include "api/tfserving/tfserving.pb.h"
 #include "base/clock.h"
 #include "base/threads.h"
 #include "net/grpc_server.h"

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "api/tfserving/messages.h"
+#include "api/tfserving/tfserving.pb.h"
 
 namespace slipway::api::tfserving {
 namespace {
