@@ -61,20 +61,31 @@ TYPES = {"string": np.dtype(object), "boolean": np.dtype(bool), "integer": np.dt
 TYPES |= {"long": np.dtype(np.int64), "float": np.dtype(np.float32), "double": np.dtype(np.float32)}
 
 
-def _table_inputs(model, path: pathlib.Path, golden: Arrays | None) -> list[Input]:
-    """One matrix when every column is a number, else an input for each column."""
+def _known_columns(names: list[str], path: pathlib.Path, golden: Arrays | None) -> list[tuple[str, str]]:
+    """What the signature says of the columns, else what the golden set shows of those that the model was fitted on."""
     columns = _signature_columns(path)
-    names = [str(name) for name in getattr(model, "feature_names_in_", [])]
     if not columns and names and golden and all(name in golden for name in names):
         columns = [(name, "string" if is_text(golden[name].dtype) else "double") for name in names]
-    if columns and any(kind in ("string", "boolean") for _, kind in columns):
-        return [Input(name, TYPES.get(kind, np.dtype(np.float32)), (1,)) for name, kind in columns]
+    return columns
+
+
+def _width(model, columns: list, golden: Arrays | None) -> int:
     width = len(columns) or getattr(model, "n_features_in_", None)
     if width is None and golden and len(golden) == 1:
         width = next(iter(golden.values())).shape[1]
     if width is None:
         raise ExportError("model: how many features it takes is not known; give --golden, or log it with a signature")
-    return [Input("input", np.dtype(np.float32), (int(width),), [name for name, _ in columns] or names or None)]
+    return int(width)
+
+
+def _table_inputs(model, path: pathlib.Path, golden: Arrays | None) -> list[Input]:
+    """One matrix when every column is a number, else an input for each column."""
+    names = [str(name) for name in getattr(model, "feature_names_in_", [])]
+    columns = _known_columns(names, path, golden)
+    if any(kind in ("string", "boolean") for _, kind in columns):
+        return [Input(name, TYPES.get(kind, np.dtype(np.float32)), (1,)) for name, kind in columns]
+    shape = (_width(model, columns, golden),)
+    return [Input("input", np.dtype(np.float32), shape, [name for name, _ in columns] or names or None)]
 
 
 def _frame(arrays: Arrays, inputs: list[Input]):

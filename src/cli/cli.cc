@@ -154,6 +154,35 @@ CLI::App* AddCheck(CLI::App& app, CheckArguments& check) {
   return command;
 }
 
+CLI::App* AddDoctor(CLI::App& app, DoctorArguments& doctor) {
+  CLI::App* command =
+      app.add_subcommand("doctor", "Check a running server by doing what it promises");
+  command->add_option("--endpoint", doctor.endpoint, "only this endpoint");
+  return command;
+}
+
+CLI::App* AddLabels(CLI::App& app, LabelsArguments& labels) {
+  CLI::App* labels_command = app.add_subcommand("labels", "True labels")
+                                 ->require_subcommand(1)
+                                 ->add_subcommand("post", "Send labels from a CSV file");
+  labels_command->add_option("endpoint", labels.endpoint, "endpoint the predictions were asked of")
+      ->required();
+  labels_command
+      ->add_option("file", labels.path, "CSV: prediction_id or request_id[,row], value, time")
+      ->required();
+  return labels_command;
+}
+
+// What follows the model's name is for the worker.
+CLI::App* AddExport(CLI::App& app, ExportArguments& arguments) {
+  CLI::App* command = app.add_subcommand(
+      "export", "Turn a model into ONNX and prove that it answers the same (-- --help tells more)");
+  command->fallthrough(false)->prefix_command();
+  command->add_option("--python", arguments.python, "interpreter with the model's framework")
+      ->envname("SLIPWAY_PYTHON");
+  return command;
+}
+
 }  // namespace
 
 int Main(int argc, char** argv) {
@@ -174,10 +203,7 @@ int Main(int argc, char** argv) {
   AddSettings(*config, "show", "Every setting, its value and where it came from", serve)
       ->callback([&] { chosen = [&] { return ConfigShow(serve, global.json); }; });
   DoctorArguments doctor;
-  CLI::App* doctor_command =
-      app.add_subcommand("doctor", "Check a running server by doing what it promises");
-  doctor_command->add_option("--endpoint", doctor.endpoint, "only this endpoint");
-  doctor_command->callback([&] {
+  AddDoctor(app, doctor)->callback([&] {
     chosen = [&] {
       doctor.server = global.server;
       doctor.json = global.json;
@@ -185,15 +211,7 @@ int Main(int argc, char** argv) {
     };
   });
   LabelsArguments labels;
-  CLI::App* labels_command = app.add_subcommand("labels", "True labels")
-                                 ->require_subcommand(1)
-                                 ->add_subcommand("post", "Send labels from a CSV file");
-  labels_command->add_option("endpoint", labels.endpoint, "endpoint the predictions were asked of")
-      ->required();
-  labels_command
-      ->add_option("file", labels.path, "CSV: prediction_id or request_id[,row], value, time")
-      ->required();
-  labels_command->callback([&] {
+  AddLabels(app, labels)->callback([&] {
     chosen = [&] {
       labels.server = global.server;
       return PostLabels(labels);
@@ -208,12 +226,7 @@ int Main(int argc, char** argv) {
     };
   });
   ExportArguments export_arguments;
-  CLI::App* export_command = app.add_subcommand(
-      "export", "Turn a model into ONNX and prove that it answers the same (-- --help tells more)");
-  export_command->fallthrough(false)->prefix_command();
-  export_command
-      ->add_option("--python", export_arguments.python, "interpreter with the model's framework")
-      ->envname("SLIPWAY_PYTHON");
+  CLI::App* export_command = AddExport(app, export_arguments);
   export_command->callback([&] {
     export_arguments.words = export_command->remaining();
     chosen = [&] {

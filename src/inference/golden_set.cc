@@ -66,6 +66,28 @@ Json OutputJson(const OutputComparison& output, const Tensor* expected, const Te
                            {"worst_rows", std::move(worst)}});
 }
 
+// Every input, of equal rows where rows are stacked, and at least one output.
+base::Status CheckComplete(const GoldenSet& golden, const ModelDescription& description) {
+  for (const TensorSpec& spec : description.inputs) {
+    if (Find(golden.request.inputs, spec.name) == nullptr)
+      return InvalidArgument(spec.name, "the golden set has no array for this input");
+  }
+  const Tensor& first = golden.request.inputs.front().tensor;
+  for (const NamedTensor& input : golden.request.inputs) {
+    if (description.batchable && input.tensor.rows() != first.rows()) {
+      return InvalidArgument("inputs." + input.name, "has " + std::to_string(input.tensor.rows()) +
+                                                         " rows, '" +
+                                                         golden.request.inputs.front().name +
+                                                         "' has " + std::to_string(first.rows()));
+    }
+  }
+  if (golden.expected.outputs.empty()) {
+    return InvalidArgument("npz", "the golden set has no array for any output; the model gives " +
+                                      Names(description.outputs));
+  }
+  return base::Status::Ok();
+}
+
 }  // namespace
 
 base::Result<GoldenSet> GoldenFromArrays(std::vector<NamedTensor> arrays,
@@ -93,23 +115,7 @@ base::Result<GoldenSet> GoldenFromArrays(std::vector<NamedTensor> arrays,
     (input ? golden.request.inputs : golden.expected.outputs)
         .push_back({name, std::move(array.tensor)});
   }
-  for (const TensorSpec& spec : description.inputs) {
-    if (Find(golden.request.inputs, spec.name) == nullptr)
-      return InvalidArgument(spec.name, "the golden set has no array for this input");
-  }
-  const Tensor& first = golden.request.inputs.front().tensor;
-  for (const NamedTensor& input : golden.request.inputs) {
-    if (description.batchable && input.tensor.rows() != first.rows()) {
-      return InvalidArgument("inputs." + input.name, "has " + std::to_string(input.tensor.rows()) +
-                                                         " rows, '" +
-                                                         golden.request.inputs.front().name +
-                                                         "' has " + std::to_string(first.rows()));
-    }
-  }
-  if (golden.expected.outputs.empty()) {
-    return InvalidArgument("npz", "the golden set has no array for any output; the model gives " +
-                                      Names(description.outputs));
-  }
+  TRY(CheckComplete(golden, description));
   for (const NamedTensor& output : golden.expected.outputs)
     golden.request.outputs.push_back(output.name);
   return golden;

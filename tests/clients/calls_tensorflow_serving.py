@@ -57,26 +57,8 @@ def failure(call, request) -> dict:
     return {"code": "OK", "details": ""}
 
 
-def main(address: str, model: str) -> None:
-    channel = grpc.insecure_channel(address)
-    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-    models = model_service_pb2_grpc.ModelServiceStub(channel)
-    told = {
-        "predict": answer(stub.Predict(predict_request(model), timeout=TIMEOUT_S)),
-        "predict_fp64": answer(stub.Predict(predict_request(model, dtype=tf.float64), timeout=TIMEOUT_S)),
-        "predict_version": answer(stub.Predict(predict_request(model, version=1), timeout=TIMEOUT_S)),
-        "predict_label": answer(stub.Predict(predict_request(model, label="champion"), timeout=TIMEOUT_S)),
-    }
-
-    filtered = predict_request(model)
-    filtered.output_filter.append("label")
-    told["filtered"] = sorted(stub.Predict(filtered, timeout=TIMEOUT_S).outputs)
-    # A shape of two rows whose one value fills both.
-    filled = predict_request(model)
-    filled.inputs["income"].tensor_content = b""
-    filled.inputs["income"].float_val.append(1.0)
-    told["filled"] = answer(stub.Predict(filled, timeout=TIMEOUT_S))["outputs"]
-
+def examples(stub, model: str) -> dict:
+    told = {}
     classify = classification_pb2.ClassificationRequest()
     classify.model_spec.name = model
     classify.input.example_list_with_context.context.CopyFrom(example(income=1.0))
@@ -101,19 +83,10 @@ def main(address: str, model: str) -> None:
         .classification_result.classifications[0]
         .classes
     ]
+    return told
 
-    metadata = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
-    metadata.model_spec.name = model
-    signatures = get_model_metadata_pb2.SignatureDefMap()
-    assert stub.GetModelMetadata(metadata, timeout=TIMEOUT_S).metadata["signature_def"].Unpack(signatures)
-    inputs = signatures.signature_def["serving_default"].inputs
-    told["metadata"] = {name: [info.dtype, [d.size for d in info.tensor_shape.dim]] for name, info in inputs.items()}
 
-    status = get_model_status_pb2.GetModelStatusRequest()
-    status.model_spec.name = model
-    states = models.GetModelStatus(status, timeout=TIMEOUT_S).model_version_status
-    told["status"] = [[one.version, get_model_status_pb2.ModelVersionStatus.State.Name(one.state)] for one in states]
-
+def failures(stub, models, model: str) -> dict:
     short = predict_request(model)
     short.inputs["age"].float_val.extend([1.0, 2.0, 3.0])
     short.inputs["age"].tensor_content = b""
@@ -127,7 +100,7 @@ def main(address: str, model: str) -> None:
     huge.inputs["age"].tensor_content = b""
     huge.inputs["age"].float_val.append(1.0)
     huge.inputs["age"].tensor_shape.dim[0].size = 1 << 40
-    told["failures"] = {
+    return {
         "values": failure(stub.Predict, short),
         "model": failure(stub.Predict, unknown),
         "version": failure(stub.Predict, predict_request(model, version=99)),
@@ -137,6 +110,42 @@ def main(address: str, model: str) -> None:
         "huge": failure(stub.Predict, huge),
         "reload": failure(models.HandleReloadConfigRequest, model_management_pb2.ReloadConfigRequest()),
     }
+
+
+def main(address: str, model: str) -> None:
+    channel = grpc.insecure_channel(address)
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    models = model_service_pb2_grpc.ModelServiceStub(channel)
+    told = {
+        "predict": answer(stub.Predict(predict_request(model), timeout=TIMEOUT_S)),
+        "predict_fp64": answer(stub.Predict(predict_request(model, dtype=tf.float64), timeout=TIMEOUT_S)),
+        "predict_version": answer(stub.Predict(predict_request(model, version=1), timeout=TIMEOUT_S)),
+        "predict_label": answer(stub.Predict(predict_request(model, label="champion"), timeout=TIMEOUT_S)),
+    }
+
+    filtered = predict_request(model)
+    filtered.output_filter.append("label")
+    told["filtered"] = sorted(stub.Predict(filtered, timeout=TIMEOUT_S).outputs)
+    # A shape of two rows whose one value fills both.
+    filled = predict_request(model)
+    filled.inputs["income"].tensor_content = b""
+    filled.inputs["income"].float_val.append(1.0)
+    told["filled"] = answer(stub.Predict(filled, timeout=TIMEOUT_S))["outputs"]
+
+    told |= examples(stub, model)
+    metadata = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+    metadata.model_spec.name = model
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    assert stub.GetModelMetadata(metadata, timeout=TIMEOUT_S).metadata["signature_def"].Unpack(signatures)
+    inputs = signatures.signature_def["serving_default"].inputs
+    told["metadata"] = {name: [info.dtype, [d.size for d in info.tensor_shape.dim]] for name, info in inputs.items()}
+
+    status = get_model_status_pb2.GetModelStatusRequest()
+    status.model_spec.name = model
+    states = models.GetModelStatus(status, timeout=TIMEOUT_S).model_version_status
+    told["status"] = [[one.version, get_model_status_pb2.ModelVersionStatus.State.Name(one.state)] for one in states]
+
+    told["failures"] = failures(stub, models, model)
     print(json.dumps(told))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the tiny models that OpenVINO runs (committed): $SLIPWAY_FRAMEWORKS tests/models/make_openvino_models.py [folder].
+"""Makes the tiny models that OpenVINO runs (committed): make_openvino_models.py [FOLDER], by $SLIPWAY_FRAMEWORKS.
 
 All but the Paddle one compute, for rows x and a of three numbers: scores = softmax(x W), total = sum(x + a).
 """

@@ -139,7 +139,7 @@ void AddAll(const Tensor& tensor, Field& field) {
   for (const From value : values) field.AddAlreadyReserved(value);
 }
 
-void AddValues(const Tensor& tensor, wire::TensorProto& proto) {
+void AddNumbers(const Tensor& tensor, wire::TensorProto& proto) {
   switch (tensor.type()) {
     case DataType::kFp32:
       return AddAll<float>(tensor, *proto.mutable_float_val());
@@ -163,11 +163,8 @@ void AddValues(const Tensor& tensor, wire::TensorProto& proto) {
       return AddAll<uint16_t>(tensor, *proto.mutable_int_val());
     case DataType::kUint8:
       return AddAll<uint8_t>(tensor, *proto.mutable_int_val());
-    case DataType::kFp16:
-    case DataType::kBf16:
+    default:  // kFp16, kBf16
       return AddAll<uint16_t>(tensor, *proto.mutable_half_val());
-    case DataType::kString:
-      for (const std::string& text : tensor.strings()) proto.add_string_val(text);
   }
 }
 
@@ -203,7 +200,8 @@ base::Result<Tensor> ToTensor(wire::TensorProto& proto, const std::string& field
 void FromTensor(const Tensor& tensor, wire::TensorProto& proto) {
   proto.set_dtype(TheirType(tensor.type()));
   for (const int64_t size : tensor.shape()) proto.mutable_tensor_shape()->add_dim()->set_size(size);
-  AddValues(tensor, proto);
+  if (tensor.type() != DataType::kString) return AddNumbers(tensor, proto);
+  for (const std::string& text : tensor.strings()) proto.add_string_val(text);
 }
 
 void FillSignatures(const inference::ModelDescription& description, wire::SignatureDefMap& map) {
