@@ -278,4 +278,15 @@ void AppendRowJson(std::string& out, const Tensor& tensor, int64_t row, bool squ
   AppendBlockJson(out, tensor, 1, begin, count, style);
 }
 
+void AppendRecordJson(std::string& out, const std::vector<NamedTensor>& outputs, int64_t row) {
+  out += '{';
+  for (const NamedTensor& output : outputs) {
+    if (&output != outputs.data()) out += ',';
+    base::AppendJsonString(out, output.name);
+    out += ':';
+    AppendRowJson(out, output.tensor, row, true);
+  }
+  out += '}';
+}
+
 }  // namespace slipway::inference

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.h"
 #include "base/status.h"
@@ -55,5 +56,8 @@ void AppendTensorJson(std::string& out, const Tensor& tensor, JsonStyle style = 
 // One row of it: a scalar for [N] (and, with `squeeze`, for [N, 1]), else arrays.
 void AppendRowJson(std::string& out, const Tensor& tensor, int64_t row, bool squeeze,
                    JsonStyle style = {});
+
+// {"output": value, ...} of one row, [N, 1] as a scalar.
+void AppendRecordJson(std::string& out, const std::vector<NamedTensor>& outputs, int64_t row);
 
 }  // namespace slipway::inference

@@ -43,18 +43,6 @@ base::Result<Body> Decode(std::string_view text, const inference::ModelDescripti
   return body;
 }
 
-// {"output": value, ...} of one row.
-void AppendRow(std::string& out, const std::vector<NamedTensor>& outputs, int64_t row) {
-  out += '{';
-  for (const NamedTensor& output : outputs) {
-    if (&output != outputs.data()) out += ',';
-    base::AppendJsonString(out, output.name);
-    out += ':';
-    inference::AppendRowJson(out, output.tensor, row, true);
-  }
-  out += '}';
-}
-
 base::Result<std::string> Encode(const serving::PredictAnswer& answer, bool many) {
   const std::vector<NamedTensor>& outputs = answer.response.outputs;
   const int64_t rows = outputs.empty() ? 0 : outputs[0].tensor.rows();
@@ -69,7 +57,7 @@ base::Result<std::string> Encode(const serving::PredictAnswer& answer, bool many
   std::string out = many ? "{\"predictions\":[" : "{\"prediction\":";
   for (int64_t row = 0; row < rows; ++row) {
     if (row > 0) out += ',';
-    AppendRow(out, outputs, row);
+    inference::AppendRecordJson(out, outputs, row);
   }
   if (many) out += ']';
   out += ",\"prediction_id\":";

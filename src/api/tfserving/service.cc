@@ -40,10 +40,14 @@ struct Caller {
   int64_t started_ns = base::MonotonicNanos();
   int64_t timeout_us = 0;  // 0: it named no time
   std::string key;
+  std::string name;  // whose share of a busy model it takes
   std::shared_ptr<const std::atomic<bool>> gone;
 
   explicit Caller(net::GrpcCall& call)
-      : timeout_us(call.TimeLeft()), key(call.GetMetadata("slipway-key")), gone(call.gone_flag()) {}
+      : timeout_us(call.TimeLeft()),
+        key(call.GetMetadata("slipway-key")),
+        name(call.GetMetadata("slipway-caller")),
+        gone(call.gone_flag()) {}
 };
 
 // Shared by both services. Lives as long as the server.
@@ -96,6 +100,7 @@ class Models {
         call.started_ns = caller.started_ns;
         call.protocol = "tfserving_grpc";
         call.cancelled = caller.gone;
+        call.caller = caller.name;
         predictor_.Predict(std::move(call),
                            [=, config = info->config](const serving::PredictAnswer& answer) {
                              done(answer.status.ok() ? fill(answer, config) : answer.status);

@@ -103,14 +103,7 @@ base::Result<PredictionBody> FromJson(std::string_view text, const ModelDescript
 
 void AppendItem(std::string& out, const std::vector<NamedTensor>& outputs, int64_t row) {
   if (outputs.size() == 1) return inference::AppendRowJson(out, outputs[0].tensor, row, true);
-  out += '{';
-  for (const NamedTensor& output : outputs) {
-    if (&output != outputs.data()) out += ',';
-    base::AppendJsonString(out, output.name);
-    out += ':';
-    inference::AppendRowJson(out, output.tensor, row, true);
-  }
-  out += '}';
+  inference::AppendRecordJson(out, outputs, row);
 }
 
 }  // namespace

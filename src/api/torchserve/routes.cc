@@ -13,6 +13,7 @@
 #include "api/torchserve/torchserve.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "net/retry_after.h"
 
 namespace slipway::api::torchserve {
 namespace {
@@ -49,7 +50,8 @@ HttpResponse ErrorAnswer(const Status& status) {
   HttpResponse response = HttpResponse::Json(
       code,
       Json::MakeObject({{"code", code}, {"type", ErrorType(code)}, {"message", message}}).Dump());
-  if (code == 429 || code == 503) response.SetHeader("Retry-After", "1");
+  if (code == 429 || code == 503)
+    response.SetHeader("Retry-After", std::to_string(net::RetryAfterSeconds(status)));
   return response;
 }
 
@@ -79,6 +81,8 @@ void Predict(Predictor& predictor, const HttpRequest& request, std::optional<int
   call.version = version;
   call.request = std::move(body->request);
   call.key = request.GetHeader("slipway-key");
+  call.caller = request.GetHeader("slipway-caller");
+  call.cancelled = request.gone;
   call.request_id = request.GetHeader("X-Request-Id");
   call.protocol = "torchserve";
   call.started_ns = started_ns;

@@ -13,6 +13,7 @@
 #include "api/v1models/v1models.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "net/retry_after.h"
 
 namespace slipway::api::v1models {
 namespace {
@@ -32,7 +33,8 @@ HttpResponse ErrorAnswer(const Status& status) {
   base::AppendJsonString(
       body, status.field().empty() ? status.message() : status.field() + ": " + status.message());
   HttpResponse response = HttpResponse::Json(code, body + "}");
-  if (code == 429 || code == 503) response.SetHeader("Retry-After", "1");
+  if (code == 429 || code == 503)
+    response.SetHeader("Retry-After", std::to_string(net::RetryAfterSeconds(status)));
   return response;
 }
 
