@@ -2,13 +2,12 @@
 // POST /api/v1/models/{model}/versions/{version}/check: a golden set in NumPy's .npz against what
 // the version answers.
 #include <charconv>
-#include <future>
-#include <memory>
 
 #include "api/native/answers.h"
 #include "api/native/native.h"
 #include "inference/golden_set.h"
 #include "inference/npz.h"
+#include "lifecycle/run_model.h"
 
 namespace slipway::api::native {
 namespace {
@@ -39,17 +38,6 @@ base::Result<inference::CheckOptions> OptionsOf(const net::HttpRequest& request)
   return options;
 }
 
-base::Result<inference::Response> RunAndWait(inference::LoadedModel& model,
-                                             inference::Request request) {
-  auto promise = std::make_shared<std::promise<base::Result<inference::Response>>>();
-  auto answer = promise->get_future();
-  model.Run(std::move(request), {},
-            [promise](base::Result<inference::Response> response, inference::RunTiming) {
-              promise->set_value(std::move(response));
-            });
-  return answer.get();
-}
-
 base::Result<Json> Check(traffic::Endpoints& endpoints, net::HttpRequest& request) {
   const std::string& model = request.GetParam("model");
   const int64_t version = TRY(NumberParam(request, "version"));
@@ -57,7 +45,7 @@ base::Result<Json> Check(traffic::Endpoints& endpoints, net::HttpRequest& reques
   const auto loaded = TRY(endpoints.LoadVersion(model, version));
   const inference::GoldenSet golden = TRY(
       inference::GoldenFromArrays(TRY(inference::ReadNpz(request.body)), loaded->description()));
-  const inference::Response actual = TRY(RunAndWait(*loaded, golden.request));
+  const inference::Response actual = TRY(lifecycle::RunAndWait(*loaded, golden.request));
   const auto comparison = inference::CheckGolden(golden, actual, options);
   Json report = inference::CheckJson(golden, actual, comparison);
   report.Set("model", model);

@@ -8,19 +8,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <filesystem>
-#include <functional>
 #include <iterator>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "base/log.h"
 #include "base/status.h"
+#include "inference/library_paths.h"
 #include "inference/onnx/ort_abi.h"
 #include "slipway_build_config.h"
 
@@ -32,21 +30,6 @@ void LogLine(void*, int severity, const char* category, const char*, const char*
   base::Log(severity >= kOrtLogError ? base::LogLevel::kError : base::LogLevel::kWarning,
             "inference", message,
             {{"from", "onnxruntime"}, {"category", category}, {"at", location}});
-}
-
-std::vector<std::string> LibrariesIn(const std::filesystem::path& folder) {
-  constexpr size_t kMostFiles = 10000;
-  std::vector<std::string> found;
-  std::error_code error;
-  size_t seen = 0;
-  for (std::filesystem::directory_iterator at(folder, error), end;
-       !error && at != end && seen < kMostFiles; at.increment(error)) {
-    ++seen;
-    if (at->path().filename().string().starts_with("libonnxruntime.so"))
-      found.push_back(at->path().string());
-  }
-  std::ranges::sort(found, std::greater<>());
-  return found;
 }
 
 std::string JoinLines(const std::vector<std::string>& lines) {
@@ -79,18 +62,7 @@ base::Result<ArenaConfig> MakeArena(const OrtLibrary& library, int64_t limit_byt
 }  // namespace
 
 std::vector<std::string> OrtLibrary::DefaultPaths() {
-  std::vector<std::string> paths;
-  std::error_code error;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (!error) {
-    const std::filesystem::path lib = self.parent_path().parent_path() / "lib";
-    for (const auto& folder : {self.parent_path(), lib, lib / "slipway"}) {
-      const auto found = LibrariesIn(folder);
-      paths.insert(paths.end(), found.begin(), found.end());
-    }
-  }
-  paths.emplace_back(SLIPWAY_DEFAULT_ONNXRUNTIME);
-  return paths;
+  return LibraryPaths("libonnxruntime.so", SLIPWAY_DEFAULT_ONNXRUNTIME);
 }
 
 base::Result<std::shared_ptr<const OrtLibrary>> OrtLibrary::Open(const std::string& path,

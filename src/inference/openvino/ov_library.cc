@@ -7,15 +7,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "base/status.h"
+#include "inference/library_paths.h"
 #include "inference/openvino/ov_abi.h"
 #include "inference/openvino/ov_values.h"
 #include "inference/tensor.h"
@@ -25,21 +23,6 @@ namespace slipway::inference::openvino {
 namespace {
 
 constexpr const char* kMissing = "runtime_missing";
-
-std::vector<std::string> LibrariesIn(const std::filesystem::path& folder) {
-  constexpr size_t kMostFiles = 10000;
-  std::vector<std::string> found;
-  std::error_code error;
-  size_t seen = 0;
-  for (std::filesystem::directory_iterator at(folder, error), end;
-       !error && at != end && seen < kMostFiles; at.increment(error)) {
-    ++seen;
-    if (at->path().filename().string().starts_with("libopenvino_c.so"))
-      found.push_back(at->path().string());
-  }
-  std::ranges::sort(found, std::greater<>());
-  return found;
-}
 
 base::Status Missing(const std::string& tried) {
   return base::FailedPrecondition(
@@ -56,18 +39,7 @@ base::Status TooOld(const std::string& path, const std::string& why) {
 }  // namespace
 
 std::vector<std::string> OvLibrary::DefaultPaths() {
-  std::vector<std::string> paths;
-  std::error_code error;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (!error) {
-    const std::filesystem::path lib = self.parent_path().parent_path() / "lib";
-    for (const auto& folder : {self.parent_path(), lib, lib / "slipway"}) {
-      const auto found = LibrariesIn(folder);
-      paths.insert(paths.end(), found.begin(), found.end());
-    }
-  }
-  if (const std::string built = SLIPWAY_DEFAULT_OPENVINO; !built.empty()) paths.push_back(built);
-  return paths;
+  return LibraryPaths("libopenvino_c.so", SLIPWAY_DEFAULT_OPENVINO);
 }
 
 base::Result<std::shared_ptr<const OvLibrary>> OvLibrary::Open(const std::string& path) {
