@@ -147,8 +147,11 @@ class DiskFile final : public LogFile {
   }
 
  private:
-  // Only where the file ends: what stands behind would be taken for unused.
+  // Only where the file ends: what stands behind would be taken for unused. A file's first bytes are
+  // written: a process that ends between the two steps of a window would leave zeros, which look
+  // like a damaged beginning, where it leaves an empty file now.
   bool OpenWindow(int64_t offset, size_t size) {
+    if (offset == 0) return false;
     if (!ahead_) {
       struct stat info{};
       if (fstat(file_.fd(), &info) != 0 || info.st_size != offset) return false;

@@ -127,6 +127,15 @@ TEST_P(SegmentsCrashStore, KeepsEveryAcknowledgedRecord) {
   EXPECT_GE(total, static_cast<size_t>(kKills));
 }
 
+// Whenever the process ends, a segment's file is empty or begins with its whole header.
+TEST(SegmentsStore, ANewSegmentIsNoLongerThanItsHeaderBeforeItsFirstRecord) {
+  const TestFolder folder;
+  base::Metrics metrics;
+  auto log = Segments::Open(folder.path(), {}, "new", metrics);
+  ASSERT_TRUE(log.ok()) << log.status().ToString();
+  EXPECT_EQ(std::filesystem::file_size(folder / "00000001.seg"), 32U);
+}
+
 // The files as a killed process leaves them: longer than what was written.
 TEST(SegmentsStore, TakesALogThatGrewAheadOfItsRecords) {
   const TestFolder folder;
