@@ -80,7 +80,9 @@ class DataReader {
  private:
   Status ReadFlat() {
     reader_.EnterArray();
-    while (reader_.NextItem()) {
+    while (true) {
+      ReadShort(count_ - next_);
+      if (!reader_.NextItem()) break;
       if (next_ == count_) return WrongCount("more");
       if (!ReadElement(out_[next_])) return BadElement();
       ++next_;
@@ -99,7 +101,9 @@ class DataReader {
     }
     reader_.EnterArray();
     int64_t given = 0;
-    while (reader_.NextItem()) {
+    while (true) {
+      if (last) given += ReadShort(static_cast<size_t>(wanted - given));
+      if (!reader_.NextItem()) break;
       if (++given > wanted) return WrongLength(level);
       if (!last) {
         if (Status status = ReadLevel(level + 1); !status.ok()) return status;
@@ -111,6 +115,16 @@ class DataReader {
     }
     if (!reader_.ok()) return reader_.error();
     return given == wanted ? Status::Ok() : WrongLength(level);
+  }
+
+  // The numbers from here on that need no closer look, which are most; says how many.
+  int64_t ReadShort([[maybe_unused]] size_t most) {
+    if constexpr (std::is_floating_point_v<T>) {
+      const size_t read = reader_.ReadNumbers(out_ + next_, most);
+      next_ += read;
+      return static_cast<int64_t>(read);
+    }
+    return 0;
   }
 
   // False when the value is not one that T can hold; got_ then says what it is.

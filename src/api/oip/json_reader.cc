@@ -4,12 +4,12 @@
 
 #include <utility>
 
+#include "api/oip/json_number.h"
 #include "base/json.h"
 
 namespace slipway::api::oip {
 namespace {
 
-bool IsSpace(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 void AppendUtf8(std::string& out, unsigned code) {
@@ -65,10 +65,6 @@ base::Status JsonReader::error() const {
   return base::InvalidArgument(
       "body", "not JSON: " + std::string(problem_) + " at byte " + std::to_string(place_),
       "not_json");
-}
-
-void JsonReader::SkipSpaces() {
-  while (place_ < text_.size() && IsSpace(text_[place_])) ++place_;
 }
 
 JsonType JsonReader::Peek() {
@@ -172,6 +168,23 @@ bool JsonReader::ReadPlain(std::string_view& out) {
 }
 
 bool JsonReader::NextItem() { return NextMember(']'); }
+
+template <typename T>
+size_t JsonReader::ReadNumbers(T* out, size_t most) {
+  if (!ok()) return 0;
+  size_t count = 0;
+  for (size_t at = place_; count < most; ++count) {
+    if (!fresh_ && (at == text_.size() || text_[at++] != ',')) break;
+    while (at < text_.size() && IsSpace(text_[at])) ++at;
+    const size_t used = ReadShortNumber(text_.substr(at), out[count]);
+    if (used == 0) break;
+    fresh_ = false;
+    place_ = at += used;
+  }
+  return count;
+}
+template size_t JsonReader::ReadNumbers(float* out, size_t most);
+template size_t JsonReader::ReadNumbers(double* out, size_t most);
 
 bool JsonReader::AtEnd() {
   if (!ok()) return false;

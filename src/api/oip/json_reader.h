@@ -40,6 +40,10 @@ class JsonReader {
   // "NaN", "Infinity" or "-Infinity".
   bool ReadNonFinite(std::string_view& out);
   bool Skip();  // any value
+  // Of an array's items, those from here on that are short numbers with nothing but a comma and
+  // blanks between them: at most `most`, into `out`. Says how many; NextItem goes on behind them.
+  template <typename T>  // float or double
+  size_t ReadNumbers(T* out, size_t most);
 
   // False at the end of the object or array, which is then consumed, or on an error.
   bool NextKey(std::string_view& key);  // valid until the next NextKey
@@ -53,7 +57,10 @@ class JsonReader {
 
  private:
   bool Fail(const char* problem);
-  void SkipSpaces();
+  static bool IsSpace(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+  void SkipSpaces() {
+    while (place_ < text_.size() && IsSpace(text_[place_])) ++place_;
+  }
   bool Take(char expected, const char* problem);
   bool TakeWord(std::string_view word);
   bool Enter(char open, const char* problem);
