@@ -3,14 +3,15 @@
 // columns.
 #include "tracking/search_sql.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
-#include "base/json.h"
 #include "base/status.h"
 #include "storage/database.h"
 #include "tracking/state.h"
@@ -97,24 +98,53 @@ class Builder {
     return Unfit(condition, "an attribute, metric, param, tag or dataset");
   }
 
-  base::Result<std::string> OrderExpression(const OrderBy& order) {
-    const auto value_of = [&](std::string_view table, std::string_view id) {
-      return "(SELECT MAX(x.value) FROM " + std::string(table) + " x WHERE x." + std::string(id) +
-             " = s." + std::string(searched_.id) + " AND x.key = " + Bind(order.key) +
-             (order.entity == Entity::kMetric ? " AND x.is_nan = 0)" : ")");
+  // Adds a key of the order: what to join, what to select, and the two columns to order by, so that
+  // what is missing (and, before it, what is not a number) comes last whichever the direction.
+  base::Status AddOrder(const OrderBy& order) {
+    const std::string number = std::to_string(orders_++);
+    const std::string value = "o" + number;
+    std::string rank = "CASE WHEN " + value + " IS NULL THEN 2 ELSE 0 END";
+    const std::string join = "j" + number;
+    const auto join_unique = [&](std::string_view table, std::string_view id) {
+      joins += " LEFT JOIN " + std::string(table) + " " + join + " ON " + join + "." +
+               std::string(id) + " = s." + std::string(searched_.id) + " AND " + join +
+               ".key = " + Bind(order.key);
+      columns += ", " + join + ".value AS " + value;
     };
-    if (order.entity == Entity::kMetric && !searched_.metrics.empty())
-      return value_of(searched_.metrics, searched_.metrics_id);
-    if (order.entity == Entity::kParam && !searched_.params.empty())
-      return value_of(searched_.params, searched_.tags_id);
-    if (order.entity == Entity::kTag && !searched_.tags.empty())
-      return value_of(searched_.tags, searched_.tags_id);
-    if (order.entity != Entity::kAttribute) {
+    if (order.entity == Entity::kMetric && searched_.many_metrics) {
+      columns += ", " + NewestMetric(order) + " AS " + value;
+    } else if (order.entity == Entity::kMetric && !searched_.metrics.empty()) {
+      join_unique(searched_.metrics, searched_.metrics_id);
+      columns += ", " + join + ".is_nan AS n" + number;
+      rank = "CASE WHEN n" + number + " = 1 THEN 1 WHEN " + value + " IS NULL THEN 2 ELSE 0 END";
+    } else if (order.entity == Entity::kParam && !searched_.params.empty()) {
+      join_unique(searched_.params, searched_.tags_id);
+    } else if (order.entity == Entity::kTag && !searched_.tags.empty()) {
+      join_unique(searched_.tags, searched_.tags_id);
+    } else if (order.entity == Entity::kAttribute) {
+      columns += ", " + TRY(Attribute(order.key)).expression + " AS " + value;
+    } else {
       return base::InvalidArgument("order_by", "Invalid order_by key '" + order.key + "' for a " +
                                                    std::string(searched_.what) + ".");
     }
-    return TRY(Attribute(order.key)).expression;
+    order_by += rank + ", " + value + (order.ascending ? " ASC, " : " DESC, ");
+    return {};
   }
+
+  // Restricts to what was measured on one of the data sets, unless a metric condition does so.
+  std::string WhereMeasured(const SearchQuery& query) {
+    datasets_ = &query.datasets;
+    const bool by_metric = std::ranges::any_of(
+        query.conditions, [](const Condition& c) { return c.entity == Entity::kMetric; });
+    if (query.datasets.empty() || by_metric || !searched_.many_metrics) return "";
+    return " AND EXISTS (SELECT 1 FROM " + std::string(searched_.metrics) + " x WHERE x." +
+           std::string(searched_.metrics_id) + " = s." + std::string(searched_.id) + OnDatasets() +
+           ")";
+  }
+
+  std::string columns = "s.*";
+  std::string joins;
+  std::string order_by;
 
   storage::SqlParams TakeParams() { return std::move(params_); }
 
@@ -136,13 +166,37 @@ class Builder {
     return CompareText(column.expression, condition);
   }
 
+  // "!=" holds for what is not a number, no other comparison does.
   base::Result<std::string> WhereMetric(const Condition& condition) {
     if (searched_.metrics.empty()) return Unfit(condition, "no metrics here");
     const std::string start = "EXISTS (SELECT 1 FROM " + std::string(searched_.metrics) +
                               " x WHERE x." + std::string(searched_.metrics_id) + " = s." +
                               std::string(searched_.id) + " AND x.key = " + Bind(condition.key) +
-                              " AND x.is_nan = 0 AND ";
-    return start + TRY(CompareNumber("x.value", condition)) + ")";
+                              OnDatasets();
+    const std::string compared = TRY(CompareNumber("x.value", condition));
+    return start + (condition.op == "!=" ? " AND (x.is_nan = 1 OR " + compared + "))"
+                                         : " AND x.is_nan = 0 AND " + compared + ")");
+  }
+
+  std::string OnDatasets() {
+    if (datasets_ == nullptr || datasets_->empty() || !searched_.many_metrics) return "";
+    std::string any;
+    for (const DatasetName& dataset : *datasets_) {
+      any += (any.empty() ? "" : " OR ") + ("(x.dataset_name = " + Bind(dataset.name));
+      any += dataset.digest.empty() ? ")" : " AND x.dataset_digest = " + Bind(dataset.digest) + ")";
+    }
+    return " AND (" + any + ")";
+  }
+
+  std::string NewestMetric(const OrderBy& order) {
+    std::string sql = "(SELECT CASE WHEN x.is_nan = 1 THEN NULL ELSE x.value END FROM " +
+                      std::string(searched_.metrics) + " x WHERE x." +
+                      std::string(searched_.metrics_id) + " = s." + std::string(searched_.id) +
+                      " AND x.key = " + Bind(order.key);
+    if (!order.dataset_name.empty()) sql += " AND x.dataset_name = " + Bind(order.dataset_name);
+    if (!order.dataset_digest.empty())
+      sql += " AND x.dataset_digest = " + Bind(order.dataset_digest);
+    return sql + " ORDER BY x.timestamp_ms DESC, x.step DESC, x.run_id LIMIT 1)";
   }
 
   base::Result<std::string> WhereText(std::string_view table, const Condition& condition) {
@@ -164,15 +218,12 @@ class Builder {
     if (condition.key == "name" || condition.key == "digest") {
       return start + TRY(CompareText("x." + condition.key, condition)) + ")";
     }
-    if (condition.key == "context" &&
-        condition.op == "=") {  // tags are JSON text: {"mlflow.data.context":"training"}
-      std::string quoted;
-      base::AppendJsonString(quoted, condition.texts.front());
-      Condition like{
-          Entity::kDataset, "context", "LIKE", {"%\"mlflow.data.context\":" + quoted + "%"}, 0};
-      return start + TRY(CompareText("x.tags", like)) + ")";
+    if (condition.key == "context") {  // tags are JSON text: {"mlflow.data.context":"training"}
+      const std::string context = sqlite_ ? "json_extract(x.tags, '$.\"mlflow.data.context\"')"
+                                          : "(CAST(x.tags AS json) ->> 'mlflow.data.context')";
+      return start + TRY(CompareText(context, condition)) + ")";
     }
-    return Unfit(condition, "dataset.name, dataset.digest, or dataset.context with =");
+    return Unfit(condition, "dataset.name, dataset.digest or dataset.context");
   }
 
   static base::Status Unfit(const Condition& condition, std::string_view expected) {
@@ -183,6 +234,8 @@ class Builder {
 
   const Searched& searched_;
   const bool sqlite_;
+  const std::vector<DatasetName>* datasets_ = nullptr;
+  size_t orders_ = 0;
   storage::SqlParams params_;
 };
 
@@ -196,33 +249,28 @@ base::Result<SearchSql> BuildSearch(const Searched& searched, const SearchQuery&
                       std::to_string(kMostOrderKeys) + " order_by keys.");
   }
   Builder builder(searched, kind);
-  std::string columns = "s.*";
-  std::string order;
-  for (size_t i = 0; i < query.order.size(); ++i) {
-    const std::string name = "o" + std::to_string(i);
-    columns += ", " + TRY(builder.OrderExpression(query.order[i])) + " AS " + name;
-    order.append("CASE WHEN ").append(name).append(" IS NULL THEN 1 ELSE 0 END, ").append(name);
-    order.append(query.order[i].ascending ? " ASC, " : " DESC, ");
-  }
+  for (const OrderBy& order : query.order) TRY(builder.AddOrder(order));
   std::string where = query.view == View::kAll      ? "1 = 1"
-                      : query.view == View::kActive ? "deleted = 0"
-                                                    : "deleted = 1";
+                      : query.view == View::kActive ? "s.deleted = 0"
+                                                    : "s.deleted = 1";
   if (!query.experiment_ids.empty()) {
     std::string ids;
     for (const std::string& id : query.experiment_ids) {
       const base::Result<int64_t> number = ParseExperimentId(id);
       ids += (ids.empty() ? "" : ", ") + builder.Bind(number.ok() ? *number : kNoExperiment);
     }
-    where += " AND experiment_id IN (" + ids + ")";
+    where += " AND s.experiment_id IN (" + ids + ")";
   }
+  where += builder.WhereMeasured(query);
   for (const Condition& condition : query.conditions)
     where += " AND " + TRY(builder.Where(condition));
   const std::string limit = builder.Bind(query.limit + 1);
   const std::string offset = builder.Bind(query.offset);
   SearchSql sql;
-  sql.text = "SELECT " + std::string(searched.columns) + " FROM (SELECT " + columns + " FROM " +
-             std::string(searched.table) + " s WHERE " + where + ") q ORDER BY " + order +
-             std::string(searched.tie_break) + " LIMIT " + limit + " OFFSET " + offset;
+  sql.text = "SELECT " + std::string(searched.columns) + " FROM (SELECT " + builder.columns +
+             " FROM " + std::string(searched.table) + " s" + builder.joins + " WHERE " + where +
+             ") q ORDER BY " + builder.order_by + std::string(searched.tie_break) + " LIMIT " +
+             limit + " OFFSET " + offset;
   sql.params = builder.TakeParams();
   return sql;
 }

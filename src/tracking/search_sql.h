@@ -25,6 +25,7 @@ struct Searched {
   std::string_view columns;  // what to select
   std::string_view metrics;
   std::string_view metrics_id;  // the id's column in metrics
+  bool many_metrics = false;    // of one key: the newest counts for the order, any for a filter
   std::string_view params;
   std::string_view tags;
   std::string_view tags_id;  // the id's column in tags (and params)

@@ -146,6 +146,34 @@ struct OrderBy {
   Entity entity = Entity::kAttribute;
   std::string key;
   bool ascending = true;
+  // Of a logged model's metric: only where it was measured on this data set, when not empty.
+  std::string dataset_name{};
+  std::string dataset_digest{};
+};
+
+struct DatasetName {
+  std::string name;
+  std::string digest;  // any, when empty
+};
+
+// One metric of several runs, for a chart.
+struct HistoryQuery {
+  std::vector<std::string> run_ids;
+  std::string key;
+  int64_t first_step = 0;  // to last_step, both included
+  int64_t last_step = 0;
+  int64_t most_steps = 0;  // of each run, evenly spaced; the ends of every run come on top
+};
+struct RunMetric {
+  std::string run_id;
+  Metric metric;
+};
+
+struct DatasetSummary {
+  std::string experiment_id;
+  std::string name;
+  std::string digest;
+  std::string context;  // may be empty
 };
 
 enum class View { kActive, kDeleted, kAll };
@@ -154,6 +182,8 @@ struct SearchQuery {
   std::vector<std::string> experiment_ids;  // runs and logged models
   std::vector<Condition> conditions;
   std::vector<OrderBy> order;
+  // Logged models: those measured on one of these; metric conditions count only there.
+  std::vector<DatasetName> datasets;
   View view = View::kActive;
   int64_t limit = 1000;
   int64_t offset = 0;
@@ -209,6 +239,12 @@ class Tracking {
   // Every logged value, by timestamp, then step.
   base::Result<Page<Metric>> MetricHistory(const std::string& run_id, const std::string& key,
                                            int64_t offset, int64_t limit);
+
+  // In the order of the runs, then by step and timestamp; a run that is not there has none.
+  base::Result<std::vector<RunMetric>> Histories(const HistoryQuery& query);
+  // Those that runs of the experiments logged, each once; the first thousand by name.
+  base::Result<std::vector<DatasetSummary>> FindDatasets(
+      const std::vector<std::string>& experiment_ids);
 
   base::Result<LoggedModel> CreateLoggedModel(
       LoggedModel model, const events::Actor& actor);  // id, uri and times are filled in

@@ -236,7 +236,9 @@ class TrackingSearch : public TrackingStore {
 
 TEST_P(TrackingSearch, ComparesNumbersAndTexts) {
   EXPECT_EQ(Names({{Entity::kMetric, "auc", ">=", {}, 0.2}}), (Strings{"run-2", "run-3"}));
-  EXPECT_EQ(Names({{Entity::kMetric, "auc", "!=", {}, 0.2}}), (Strings{"run-0", "run-1", "run-3"}));
+  // run-4's is not a number, which differs from every number
+  EXPECT_EQ(Names({{Entity::kMetric, "auc", "!=", {}, 0.2}}),
+            (Strings{"run-0", "run-1", "run-3", "run-4"}));
   EXPECT_EQ(
       Names({{Entity::kTag, "parity", "=", {"odd"}, 0}, {Entity::kParam, "depth", "!=", {"1"}, 0}}),
       (Strings{"run-3"}));
@@ -248,6 +250,7 @@ TEST_P(TrackingSearch, ComparesNumbersAndTexts) {
   EXPECT_TRUE(Names({{Entity::kAttribute, "end_time", ">", {}, 0}}).empty());
   EXPECT_EQ(Names({{Entity::kDataset, "digest", "=", {"d3"}, 0}}), (Strings{"run-3"}));
   EXPECT_EQ(Names({{Entity::kDataset, "context", "=", {"training"}, 0}}), (Strings{"run-3"}));
+  EXPECT_EQ(Names({{Entity::kDataset, "context", "ILIKE", {"TRAIN%"}, 0}}), (Strings{"run-3"}));
 }
 
 TEST_P(TrackingSearch, LikeIsTheSameOnBothDatabases) {

@@ -5,6 +5,7 @@
 
 #include "api/mlflow/call.h"
 #include "api/mlflow/encode.h"
+#include "api/mlflow/grammar.h"
 #include "api/mlflow/search_fields.h"
 #include "base/json.h"
 #include "base/status.h"
@@ -74,7 +75,8 @@ Result<Json> DeleteTag(Rooms& rooms, const Call& call) {
 }
 
 Result<Json> Search(Rooms& rooms, const Call& call) {
-  const tracking::SearchQuery query = TRY(DecodeSearch(call.fields, "view_type"));
+  const tracking::SearchQuery query =
+      TRY(DecodeSearch(call.fields, "view_type", ExperimentGrammar()));
   const tracking::Page<tracking::Experiment> page = TRY(rooms.tracking.SearchExperiments(query));
   Json experiments = Json::MakeArray();
   for (const tracking::Experiment& experiment : page.items)

@@ -6,13 +6,16 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
+#include "api/mlflow/grammar.h"
 #include "base/status.h"
 #include "tracking/tracking.h"
 
@@ -20,9 +23,6 @@ namespace slipway::api::mlflow {
 namespace {
 
 constexpr size_t kMostFilterBytes = 100'000;
-// Clients add `tags.mlflow.prompt.is_prompt != 'true'` to what they search, and mean those without
-// the tag too.
-constexpr std::string_view kPromptTag = "mlflow.prompt.is_prompt";
 
 using tracking::Condition;
 using tracking::Entity;
@@ -32,26 +32,22 @@ struct Token {
   Kind kind = Kind::kEnd;
   std::string text;
   size_t at = 0;
+  bool quoted = false;  // a key with a part in quotes
 };
 
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+// A key with other characters needs quotes, as in SQL.
 bool IsWordCharacter(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-         std::string_view("_.-/").find(c) != std::string_view::npos;
+  const auto byte = static_cast<unsigned char>(c);
+  return std::isalnum(byte) != 0 || c == '_' || c == '.' || byte >= 0x80;
 }
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 std::string Upper(std::string text) {
   std::ranges::transform(text, text.begin(), [](char c) {
     return static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   });
   return text;
 }
-std::string LowerOf(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char c) {
-    return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  });
-  return text;
-}
-
 base::Status Bad(std::string_view what, size_t at) {
   return base::InvalidArgument(
       "filter", "Invalid filter at character " + std::to_string(at + 1) + ": " + std::string(what));
@@ -76,7 +72,8 @@ class Lexer {
     if (c == '\'') return Quoted(start);
     if (c == '"' || c == '`') return IsKeyQuote() ? Word(start) : Quoted(start);
     if (std::string_view("<>=!(),").find(c) != std::string_view::npos) return Symbol(start);
-    if (IsWordCharacter(c) || c == '+') return Word(start);
+    if (StartsNumber()) return Number(start);
+    if (IsWordCharacter(c)) return Word(start);
     return Bad(std::string("'") + c + "' is not expected", start);
   }
 
@@ -117,7 +114,7 @@ class Lexer {
       if (text_[at_] == '`' || text_[at_] == '"') {
         quoted = true;
         word += TRY(TakeQuoted());
-      } else if (IsWordCharacter(text_[at_]) || text_[at_] == '+') {
+      } else if (IsWordCharacter(text_[at_])) {
         word += text_[at_++];
       } else {
         break;
@@ -125,7 +122,25 @@ class Lexer {
     }
     const std::string upper = Upper(word);
     after_comparator_ = !quoted && (upper == "LIKE" || upper == "ILIKE" || upper == "IN");
-    return Token{!quoted && ParseDouble(word) ? Kind::kNumber : Kind::kWord, word, start};
+    return Token{Kind::kWord, word, start, quoted};
+  }
+
+  // "-1", ".5", "1e6"
+  [[nodiscard]] bool StartsNumber() const {
+    size_t at = at_ + (text_[at_] == '-' ? 1 : 0);
+    if (at < text_.size() && text_[at] == '.') ++at;
+    return at < text_.size() && IsDigit(text_[at]);
+  }
+  base::Result<Token> Number(size_t start) {
+    std::string number(1, text_[at_++]);
+    while (at_ < text_.size() &&
+           (IsWordCharacter(text_[at_]) ||
+            ((text_[at_] == '-' || text_[at_] == '+') && std::tolower(number.back()) == 'e'))) {
+      number += text_[at_++];
+    }
+    if (!ParseDouble(number)) return Bad("'" + number + "' is not a number", start);
+    after_comparator_ = false;
+    return Token{Kind::kNumber, number, start};
   }
 
   base::Result<Token> Symbol(size_t start) {
@@ -146,53 +161,119 @@ class Lexer {
 struct Key {
   Entity entity = Entity::kAttribute;
   std::string name;
+  const AttributeRule* rule = nullptr;  // of an attribute
+  bool prefixed = false;
 };
 
-struct Prefix {
-  std::string_view text;
-  Entity entity;
-};
-constexpr std::array<Prefix, 14> kPrefixes = {{{"metrics", Entity::kMetric},
-                                               {"metric", Entity::kMetric},
-                                               {"params", Entity::kParam},
-                                               {"param", Entity::kParam},
-                                               {"parameters", Entity::kParam},
-                                               {"parameter", Entity::kParam},
-                                               {"tags", Entity::kTag},
-                                               {"tag", Entity::kTag},
-                                               {"attributes", Entity::kAttribute},
-                                               {"attribute", Entity::kAttribute},
-                                               {"attr", Entity::kAttribute},
-                                               {"run", Entity::kAttribute},
-                                               {"datasets", Entity::kDataset},
-                                               {"dataset", Entity::kDataset}}};
-
-// Other spellings that MLflow takes.
-std::string AttributeName(const std::string& name) {
-  const std::string lower = LowerOf(name);
-  if (lower == "run name" || lower == "run_name") return "run_name";
-  if (lower == "run id" || lower == "run_id") return "run_id";
-  if (lower == "created" || lower == "start time") return "start_time";
-  if (lower == "user") return "user_id";
-  return name;
-}
-
-Key KeyOf(const std::string& word) {
+base::Result<Key> KeyOf(const std::string& word, const Grammar& grammar) {
+  Key key{Entity::kAttribute, word};
   const size_t dot = word.find('.');
   if (dot != std::string::npos) {
-    const std::string prefix = LowerOf(word.substr(0, dot));
-    const auto* const known = std::ranges::find(kPrefixes, std::string_view(prefix), &Prefix::text);
-    if (known != kPrefixes.end()) {
-      const std::string name = word.substr(dot + 1);
-      return {known->entity, known->entity == Entity::kAttribute ? AttributeName(name) : name};
+    const std::string prefix = word.substr(0, dot);
+    const auto known =
+        std::ranges::find(grammar.prefixes, std::string_view(prefix), &PrefixRule::text);
+    if (known == grammar.prefixes.end()) {
+      std::string expected;
+      for (const PrefixRule& rule : grammar.prefixes)
+        expected += (expected.empty() ? "'" : ", '") + std::string(rule.text) + "'";
+      return base::InvalidArgument(
+          "filter", "Invalid entity type '" + prefix + "'. Valid values are " + expected);
     }
+    key = {known->entity, word.substr(dot + 1), nullptr, true};
   }
-  return {Entity::kAttribute, AttributeName(word)};
+  if (key.entity != Entity::kAttribute) return key;
+  const auto rule =
+      std::ranges::find(grammar.attributes, std::string_view(key.name), &AttributeRule::name);
+  if (rule == grammar.attributes.end()) {
+    std::string expected;
+    for (const AttributeRule& known : grammar.attributes)
+      expected += (expected.empty() ? "'" : ", '") + std::string(known.name) + "'";
+    return base::InvalidArgument(
+        "filter", "Invalid attribute key '" + key.name + "' specified. Valid keys are " + expected);
+  }
+  key.rule = &*rule;
+  key.entity = rule->entity;
+  key.name = rule->key;
+  return key;
 }
+
+// Does the comparison fit its key? What MLflow's vocabularies differ in.
+class Fitting {
+ public:
+  Fitting(const Grammar& grammar, const Key& key, const Condition& condition)
+      : grammar_(grammar), key_(key), condition_(condition) {}
+
+  [[nodiscard]] base::Status Check() const {
+    if (key_.rule != nullptr && !key_.rule->in_filter) {
+      return base::InvalidArgument("filter", "Invalid attribute name: " + key_.name);
+    }
+    if (key_.entity == Entity::kDataset && key_.name != "name" && key_.name != "digest" &&
+        key_.name != "context") {
+      return base::InvalidArgument("filter", "Invalid dataset key '" + key_.name +
+                                                 "' specified. Valid keys are 'name', 'digest', "
+                                                 "'context'");
+    }
+    return IsNumber() ? CheckNumber() : CheckText();
+  }
+
+ private:
+  [[nodiscard]] bool IsNumber() const {
+    return key_.entity == Entity::kMetric || (key_.rule != nullptr && key_.rule->number);
+  }
+  [[nodiscard]] bool IsOp(std::string_view among) const {
+    return among.find("|" + condition_.op + "|") != std::string_view::npos;
+  }
+  [[nodiscard]] base::Status Refuse(std::string_view expected) const {
+    return base::InvalidArgument("filter", "Invalid comparator '" + condition_.op + "' for '" +
+                                               key_.name + "': expected one of " +
+                                               std::string(expected));
+  }
+  [[nodiscard]] base::Status CheckNumber() const {
+    if (!IsOp("|=|!=|<|<=|>|>=|")) return Refuse("=, !=, <, <=, >, >=");
+    if (condition_.texts.empty()) {
+      const bool whole = condition_.number == std::floor(condition_.number);
+      if (whole || key_.entity == Entity::kMetric || !grammar_.quoted_numbers) return {};
+    } else if (grammar_.quoted_numbers && ParseDouble(condition_.texts.front())) {
+      return {};
+    }
+    return base::InvalidArgument(
+        "filter", "Expected numeric value type for '" + key_.name + "'. Found " +
+                      (condition_.texts.empty() ? std::to_string(condition_.number)
+                                                : "'" + condition_.texts.front() + "'"));
+  }
+  [[nodiscard]] base::Status CheckText() const {
+    if (IsOp("|IS NULL|IS NOT NULL|")) {
+      const bool takes = (key_.entity == Entity::kParam && grammar_.null_params) ||
+                         (key_.entity == Entity::kTag && grammar_.null_tags);
+      if (takes && key_.rule == nullptr) return {};
+      return base::InvalidArgument("filter",
+                                   "IS NULL / IS NOT NULL is only supported for tags and params, "
+                                   "not for '" +
+                                       key_.name + "'");
+    }
+    if (IsOp("|IN|NOT IN|")) {
+      const bool takes = key_.rule != nullptr
+                             ? key_.rule->list
+                             : key_.entity == Entity::kDataset || grammar_.list_values;
+      if (takes) return {};
+      return base::InvalidArgument("filter", "'" + key_.name +
+                                                 "' does not support comparison with a list of "
+                                                 "quoted string values.");
+    }
+    if (!IsOp("|=|!=|LIKE|ILIKE|")) return Refuse("=, !=, LIKE, ILIKE");
+    if (!condition_.texts.empty()) return {};
+    return base::InvalidArgument(
+        "filter", "Expected a quoted string value for '" + key_.name + "' (e.g. 'my-value').");
+  }
+
+  const Grammar& grammar_;
+  const Key& key_;
+  const Condition& condition_;
+};
 
 class Parser {
  public:
-  explicit Parser(std::string_view filter) : lexer_(filter) {}
+  Parser(std::string_view filter, const Grammar& grammar) : lexer_(filter), grammar_(grammar) {}
 
   base::Result<std::vector<Condition>> Parse() {
     std::vector<Condition> conditions;
@@ -202,8 +283,7 @@ class Parser {
       if (token_.kind == Kind::kEnd) break;
       if (IsWord("OR")) return Bad("OR is not supported, only AND", token_.at);
       if (!IsWord("AND")) return Bad("expected AND, found '" + token_.text + "'", token_.at);
-      TRY(Advance());
-      if (token_.kind == Kind::kEnd) return Bad("a comparison is missing after AND", token_.at);
+      TRY(Advance());  // nothing need follow: MLflow lets a filter end in AND
     }
     return conditions;
   }
@@ -224,12 +304,13 @@ class Parser {
     if (IsSymbol("(")) return Bad("parentheses around comparisons are not supported", token_.at);
     if (token_.kind != Kind::kWord)
       return Bad("expected a key such as metrics.auc, found '" + token_.text + "'", token_.at);
-    const Key key = KeyOf(token_.text);
+    const Key key = TRY(KeyOf(token_.text, grammar_));
     Condition condition;
     condition.entity = key.entity;
     condition.key = key.name;
     TRY(Advance());
     TRY(ParseOperator(condition));
+    TRY(Fitting(grammar_, key, condition).Check());
     return condition;
   }
 
@@ -239,6 +320,10 @@ class Parser {
       condition.op = token_.text;
       TRY(Advance());
       return ParseValue(condition);
+    }
+    if (!grammar_.any_case && token_.kind == Kind::kWord && token_.text != Upper(token_.text) &&
+        !IsWord("IS")) {
+      return Bad("write '" + Upper(token_.text) + "' in capitals here", token_.at);
     }
     if (IsWord("LIKE") || IsWord("ILIKE")) {
       condition.op = Upper(token_.text);
@@ -292,99 +377,54 @@ class Parser {
   }
 
   Lexer lexer_;
+  const Grammar& grammar_;
   Token token_;
 };
 
-// LIKE: '%' is anything, '_' one character. Greedy with one step back, so linear in practice and
-// quadratic at worst.
-bool Like(std::string_view pattern, std::string_view text) {
-  size_t p = 0;
-  size_t t = 0;
-  size_t star = std::string_view::npos;
-  size_t star_text = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '%') {
-      star = p++;
-      star_text = t;
-    } else if (p < pattern.size() && (pattern[p] == '_' || pattern[p] == text[t])) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++star_text;
-    } else {
-      return false;
-    }
+bool Orders(const Key& key, const Grammar& grammar) {
+  if (key.rule != nullptr) return key.rule->in_order && (grammar.order_prefixed || !key.prefixed);
+  if (key.entity == Entity::kMetric) return grammar.order_metrics;
+  return key.entity != Entity::kDataset && grammar.order_values;
+}
+
+base::Result<tracking::OrderBy> ParseOneOrder(const std::string& text, const Grammar& grammar) {
+  Lexer lexer(text);
+  const Token word = TRY(lexer.Next());
+  const Token direction = TRY(lexer.Next());
+  const std::string upper = Upper(direction.text);
+  const bool known = direction.kind == Kind::kEnd || upper == "ASC" || upper == "DESC";
+  if (word.kind != Kind::kWord || !known || TRY(lexer.Next()).kind != Kind::kEnd) {
+    return base::InvalidArgument(
+        "order_by", "Invalid order_by clause '" + text + "'. Expected a key, then ASC or DESC.");
   }
-  while (p < pattern.size() && pattern[p] == '%') ++p;
-  return p == pattern.size();
+  const Key key = TRY(KeyOf(word.text, grammar));
+  if (!Orders(key, grammar)) {
+    return base::InvalidArgument("order_by", "Invalid order by key '" + word.text + "' specified.");
+  }
+  return tracking::OrderBy{key.entity, key.name, upper != "DESC"};
 }
 
 }  // namespace
 
-base::Result<std::vector<Condition>> ParseFilter(std::string_view filter) {
+base::Result<std::vector<Condition>> ParseFilter(std::string_view filter, const Grammar& grammar) {
   if (filter.size() > kMostFilterBytes)
     return Bad("it is longer than " + std::to_string(kMostFilterBytes) + " bytes", 0);
-  return Parser(filter).Parse();
+  return Parser(filter, grammar).Parse();
 }
 
-base::Result<std::vector<tracking::OrderBy>> ParseOrderBy(const std::vector<std::string>& keys) {
+base::Result<std::vector<tracking::OrderBy>> ParseOrderBy(const std::vector<std::string>& keys,
+                                                          const Grammar& grammar) {
   std::vector<tracking::OrderBy> order;
   for (const std::string& text : keys) {
-    Lexer lexer(text);
-    const Token key = TRY(lexer.Next());
-    const Token direction = TRY(lexer.Next());
-    const std::string upper = Upper(direction.text);
-    const bool known = direction.kind == Kind::kEnd || upper == "ASC" || upper == "DESC";
-    if (key.kind != Kind::kWord || !known || TRY(lexer.Next()).kind != Kind::kEnd) {
-      return base::InvalidArgument(
-          "order_by", "Invalid order_by clause '" + text + "'. Expected a key, then ASC or DESC.");
-    }
-    const Key parsed = KeyOf(key.text);
-    order.push_back({parsed.entity, parsed.name, upper != "DESC"});
+    tracking::OrderBy by = TRY(ParseOneOrder(text, grammar));
+    const auto is_same = [&](const tracking::OrderBy& former) {
+      return former.entity == by.entity && former.key == by.key;
+    };
+    if (!grammar.order_repeated && std::ranges::any_of(order, is_same))
+      return base::InvalidArgument("order_by", "`order_by` contains duplicate fields: " + text);
+    order.push_back(std::move(by));
   }
   return order;
-}
-
-base::Result<bool> MatchesText(const Condition& condition,
-                               const std::optional<std::string>& actual) {
-  constexpr std::array<std::string_view, 6> kTextOps = {"=", "!=", "LIKE", "ILIKE", "IN", "NOT IN"};
-  const std::string& op = condition.op;
-  if (op == "IS NULL") return !actual.has_value();
-  if (op == "IS NOT NULL") return actual.has_value();
-  if (condition.texts.empty()) {
-    return base::InvalidArgument(
-        "filter", "The value of '" + condition.key + "' must be a string in quotes.");
-  }
-  if (std::ranges::find(kTextOps, op) == kTextOps.end()) {
-    return base::InvalidArgument("filter", "Invalid comparator '" + op + "' for '" + condition.key +
-                                               "'. Expected =, !=, LIKE, ILIKE, IN or NOT IN.");
-  }
-  if (!actual) return condition.key == kPromptTag && op == "!=";
-  if (op == "LIKE") return Like(condition.texts.front(), *actual);
-  if (op == "ILIKE") return Like(LowerOf(condition.texts.front()), LowerOf(*actual));
-  const bool among = std::ranges::find(condition.texts, *actual) != condition.texts.end();
-  return among == (op == "=" || op == "IN");
-}
-
-base::Result<bool> MatchesNumber(const Condition& condition, double actual) {
-  double wanted = condition.number;
-  if (!condition.texts.empty()) {  // version_number = '3'
-    const std::optional<double> number = ParseDouble(condition.texts.front());
-    if (!number)
-      return base::InvalidArgument("filter",
-                                   "The value of '" + condition.key + "' must be a number.");
-    wanted = *number;
-  }
-  const std::string& op = condition.op;
-  if (op == "=") return actual == wanted;
-  if (op == "!=") return actual != wanted;
-  if (op == "<") return actual < wanted;
-  if (op == "<=") return actual <= wanted;
-  if (op == ">") return actual > wanted;
-  if (op == ">=") return actual >= wanted;
-  return base::InvalidArgument(
-      "filter", "Invalid comparator '" + op + "' for the number '" + condition.key + "'.");
 }
 
 }  // namespace slipway::api::mlflow

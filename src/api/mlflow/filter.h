@@ -10,14 +10,17 @@
 #include <string_view>
 #include <vector>
 
+#include "api/mlflow/grammar.h"
 #include "base/status.h"
 #include "tracking/tracking.h"
 
 namespace slipway::api::mlflow {
 
-base::Result<std::vector<tracking::Condition>> ParseFilter(std::string_view filter);
+base::Result<std::vector<tracking::Condition>> ParseFilter(std::string_view filter,
+                                                           const Grammar& grammar);
 // "metrics.auc DESC", "name", "attributes.start_time ASC".
-base::Result<std::vector<tracking::OrderBy>> ParseOrderBy(const std::vector<std::string>& keys);
+base::Result<std::vector<tracking::OrderBy>> ParseOrderBy(const std::vector<std::string>& keys,
+                                                          const Grammar& grammar);
 
 // For what is searched in memory: does `actual` (absent: no such tag) satisfy the condition? Wrong
 // comparators are errors.

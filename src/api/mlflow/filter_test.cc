@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/mlflow/grammar.h"
 #include "base/status.h"
 #include "tracking/tracking.h"
 
@@ -17,8 +18,8 @@ namespace {
 using tracking::Condition;
 using tracking::Entity;
 
-std::vector<Condition> Parse(std::string_view filter) {
-  const auto conditions = ParseFilter(filter);
+std::vector<Condition> Parse(std::string_view filter, const Grammar& grammar = RunGrammar()) {
+  const auto conditions = ParseFilter(filter, grammar);
   EXPECT_TRUE(conditions.ok()) << filter << ": " << conditions.status().ToString();
   return conditions.ok() ? *conditions : std::vector<Condition>();
 }
@@ -52,7 +53,8 @@ TEST(Filter, ReadsEveryKindOfKey) {
 
 TEST(Filter, ReadsListsAndNulls) {
   const auto conditions = Parse(
-      "run_id IN ('a', \"b\",'it''s') AND name NOT IN ('x') AND tags.x IS NULL AND params.y IS NOT "
+      "run_id IN ('a', \"b\",'it''s') AND dataset.name NOT IN ('x') AND tags.x IS NULL AND "
+      "params.y IS NOT "
       "NULL");
   ASSERT_EQ(conditions.size(), 4u);
   EXPECT_EQ(conditions[0].texts, (std::vector<std::string>{"a", "b", "it's"}));
@@ -63,31 +65,53 @@ TEST(Filter, ReadsListsAndNulls) {
 
 TEST(Filter, RefusesWhatItDoesNotSpeak) {
   for (const std::string bad :
-       {"a = 1 OR b = 2", "(a = 1)", "a =", "= 1", "a = 'x", "a IN 'x'", "a IN ('x'", "a IN (1)",
-        "a = 1 AND", "a ! 1", "a", "a = 1 b = 2", "a IS 3", "a LIKE", "a NOT LIKE 'x'", "a = b",
-        "a; DROP TABLE x", "a = `x`"}) {
-    const auto refused = ParseFilter(bad);
+       {"status = 'x' OR status = 'y'", "(status = 'x')", "status =", "= 1", "status = 'x",
+        "run_id IN 'x'", "run_id IN ('x'", "run_id IN (1)", "status ! 1", "status",
+        "status = 'x' status = 'y'", "status IS 3", "status LIKE", "status NOT LIKE 'x'",
+        "status = run_id", "status; DROP TABLE x", "status = `x`", "metrics.a-b > 1",
+        "metrics.a > 1x"}) {
+    const auto refused = ParseFilter(bad, RunGrammar());
     ASSERT_FALSE(refused.ok()) << bad;
     EXPECT_EQ(refused.status().code(), base::Code::kInvalidArgument);
     EXPECT_NE(refused.status().message().find("at character"), std::string::npos)
         << refused.status().message();
   }
-  EXPECT_FALSE(ParseFilter(std::string(200'000, ' ')).ok());
+  EXPECT_FALSE(ParseFilter(std::string(200'000, ' '), RunGrammar()).ok());
+}
+
+TEST(Filter, RefusesWhatDoesNotFitItsKey) {
+  for (const std::string bad :
+       {"nonsense = 'x'", "foo.bar = 'x'", "TAGS.team = 'x'", "metrics.auc > '1'", "params.a = 1",
+        "params.a > 'x'", "status > 'x'", "status IN ('x')", "tags.a IN ('x')", "metrics.a IS NULL",
+        "status IS NULL", "start_time = 'x'", "dataset.size = 'x'", "metrics.a LIKE 'x'"}) {
+    EXPECT_FALSE(ParseFilter(bad, RunGrammar()).ok()) << bad;
+  }
+  EXPECT_FALSE(ParseFilter("name like 'x'", ExperimentGrammar()).ok());
+  EXPECT_FALSE(ParseFilter("metrics.a > 1", ExperimentGrammar()).ok());
+  EXPECT_FALSE(ParseFilter("tags.a IS NULL", RegisteredModelGrammar()).ok());
+  EXPECT_FALSE(ParseFilter("creation_timestamp > 1", ModelVersionGrammar()).ok());
+  EXPECT_FALSE(ParseFilter("version_number = 1.5", ModelVersionGrammar()).ok());
+  EXPECT_FALSE(ParseFilter("tag.a = 'x'", LoggedModelGrammar()).ok());
+  EXPECT_TRUE(ParseFilter("tags.a IN ('x') AND", LoggedModelGrammar()).ok());
 }
 
 TEST(Filter, ReadsOrder) {
-  const auto order = ParseOrderBy({"metrics.auc DESC", "params.`a b`", "start_time asc"}).value();
+  const auto order =
+      ParseOrderBy({"metrics.auc DESC", "params.`a b`", "start_time asc"}, RunGrammar()).value();
   ASSERT_EQ(order.size(), 3u);
   EXPECT_EQ(order[0].entity, Entity::kMetric);
   EXPECT_FALSE(order[0].ascending);
   EXPECT_EQ(order[1].key, "a b");
   EXPECT_TRUE(order[2].ascending);
-  for (const std::string bad : {"", "a b c", "a SIDEWAYS", "'a'"})
-    EXPECT_FALSE(ParseOrderBy({bad}).ok()) << bad;
+  for (const std::string bad : {"", "status b c", "status SIDEWAYS", "'status'", "dataset.name"})
+    EXPECT_FALSE(ParseOrderBy({bad}, RunGrammar()).ok()) << bad;
+  EXPECT_FALSE(ParseOrderBy({"status", "status DESC"}, RunGrammar()).ok());
+  EXPECT_FALSE(ParseOrderBy({"attribute.name"}, RegisteredModelGrammar()).ok());
+  EXPECT_FALSE(ParseOrderBy({"tags.a"}, ExperimentGrammar()).ok());
 }
 
 bool Text(const std::string& filter, const std::optional<std::string>& actual) {
-  return MatchesText(Parse(filter).front(), actual).value();
+  return MatchesText(Parse(filter, ModelVersionGrammar()).front(), actual).value();
 }
 
 TEST(Filter, MatchesTextsInMemory) {
@@ -101,16 +125,15 @@ TEST(Filter, MatchesTextsInMemory) {
   EXPECT_TRUE(Text("tags.`mlflow.prompt.is_prompt` != 'true'", std::nullopt));
   EXPECT_TRUE(Text("name IN ('a', 'b')", "b"));
   EXPECT_FALSE(Text("name NOT IN ('a', 'b')", "b"));
-  EXPECT_TRUE(Text("tags.x IS NULL", std::nullopt));
-  EXPECT_FALSE(MatchesText(Parse("name > 'a'").front(), "b").ok());
-  EXPECT_FALSE(MatchesText(Parse("name = 3").front(), "b").ok());
 }
 
 TEST(Filter, MatchesNumbersInMemory) {
-  EXPECT_TRUE(MatchesNumber(Parse("version_number >= 2").front(), 2).value());
-  EXPECT_TRUE(MatchesNumber(Parse("version_number = '2'").front(), 2).value());
-  EXPECT_FALSE(MatchesNumber(Parse("version_number < 2").front(), 2).value());
-  EXPECT_FALSE(MatchesNumber(Parse("version_number LIKE '2'").front(), 2).ok());
+  const auto matches = [](const char* filter) {
+    return MatchesNumber(Parse(filter, ModelVersionGrammar()).front(), 2).value();
+  };
+  EXPECT_TRUE(matches("version_number >= 2"));
+  EXPECT_TRUE(matches("version_number = '2'"));
+  EXPECT_FALSE(matches("version_number < 2"));
 }
 
 }  // namespace

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // MLflow 3's logged-models/*.
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "api/mlflow/call.h"
 #include "api/mlflow/encode.h"
 #include "api/mlflow/filter.h"
+#include "api/mlflow/grammar.h"
 #include "api/mlflow/search_fields.h"
 #include "base/json.h"
 #include "base/status.h"
@@ -86,28 +88,44 @@ Result<Json> Delete(Rooms& rooms, const Call& call) {
   return Json::MakeObject();
 }
 
+// A field is named as it is, without quotes: "metrics.my score".
 Result<std::vector<tracking::OrderBy>> DecodeOrder(const Json& fields) {
+  constexpr std::string_view kMetrics = "metrics.";
   std::vector<tracking::OrderBy> order;
   const Json::Array* items = TRY(OptionalObjects(fields, "order_by"));
   if (items == nullptr) return order;
   for (const Json& item : *items) {
-    std::vector<tracking::OrderBy> parsed =
-        TRY(ParseOrderBy({TRY(RequireText(item, "field_name"))}));
-    parsed.front().ascending = TRY(OptionalFlag(item, "ascending", true));
-    order.push_back(std::move(parsed.front()));
+    const std::string field = TRY(RequireText(item, "field_name"));
+    tracking::OrderBy by{tracking::Entity::kMetric, field, true};
+    if (field.starts_with(kMetrics)) {
+      by.key = field.substr(kMetrics.size());
+    } else {
+      by = TRY(ParseOrderBy({field}, LoggedModelGrammar())).front();
+    }
+    by.ascending = TRY(OptionalFlag(item, "ascending", true));
+    by.dataset_name = TRY(OptionalText(item, "dataset_name"));
+    by.dataset_digest = TRY(OptionalText(item, "dataset_digest"));
+    order.push_back(std::move(by));
   }
   return order;
 }
 
+Result<std::vector<tracking::DatasetName>> DecodeDatasets(const Json& fields) {
+  std::vector<tracking::DatasetName> datasets;
+  const Json::Array* items = TRY(OptionalObjects(fields, "datasets"));
+  if (items == nullptr) return datasets;
+  for (const Json& item : *items) {
+    datasets.push_back(
+        {TRY(RequireText(item, "dataset_name")), TRY(OptionalText(item, "dataset_digest"))});
+  }
+  return datasets;
+}
+
 Result<Json> Search(Rooms& rooms, const Call& call) {
-  tracking::SearchQuery query = TRY(DecodeSearch(call.fields, "view_type"));
+  tracking::SearchQuery query = TRY(DecodeSearch(call.fields, "view_type", LoggedModelGrammar()));
   query.order = TRY(DecodeOrder(call.fields));
   query.experiment_ids = TRY(OptionalTexts(call.fields, "experiment_ids"));
-  if (const Json::Array* datasets = TRY(OptionalObjects(call.fields, "datasets"));
-      datasets != nullptr && !datasets->empty()) {
-    return base::Status(base::Code::kUnimplemented, "not_offered",
-                        "Searching logged models by data set is not offered.", "datasets");
-  }
+  query.datasets = TRY(DecodeDatasets(call.fields));
   const tracking::Page<tracking::LoggedModel> page = TRY(rooms.tracking.SearchLoggedModels(query));
   Json models = Json::MakeArray();
   for (const tracking::LoggedModel& model : page.items) models.Append(LoggedModelJson(model));

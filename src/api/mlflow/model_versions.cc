@@ -2,7 +2,6 @@
 // MLflow's model-versions/*. A version's walk begins in Create: source to files, run to metadata.
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 #include "api/mlflow/call.h"
 #include "api/mlflow/encode.h"
 #include "api/mlflow/filter.h"
+#include "api/mlflow/grammar.h"
 #include "api/mlflow/search_fields.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -143,8 +143,6 @@ Result<Json> GetDownloadUri(Rooms& rooms, const Call& call) {
       {{"artifact_uri", UriOfVersion(TRY(rooms.registry.GetVersion(name.model, name.number)))}});
 }
 
-double InMs(base::Micros time) { return std::floor(static_cast<double>(time) / 1000.0); }
-
 Result<bool> Matches(const registry::Version& version, const tracking::Condition& condition) {
   if (condition.entity == tracking::Entity::kTag) {
     const auto tag = version.tags.find(condition.key);
@@ -152,45 +150,26 @@ Result<bool> Matches(const registry::Version& version, const tracking::Condition
                        tag == version.tags.end() ? std::nullopt : std::optional(tag->second));
   }
   const std::string& key = condition.key;
-  if (condition.entity == tracking::Entity::kAttribute) {
-    if (key == "name") return MatchesText(condition, version.model);
-    if (key == "run_id") return MatchesText(condition, version.run_id);
-    if (key == "model_id") return MatchesText(condition, version.model_id);
-    if (key == "source_path") return MatchesText(condition, version.source);
-    if (key == "version_number")
-      return MatchesNumber(condition, static_cast<double>(version.number));
-    if (key == "creation_timestamp") return MatchesNumber(condition, InMs(version.created));
-    if (key == "last_updated_timestamp") return MatchesNumber(condition, InMs(version.updated));
-  }
-  return base::InvalidArgument(
-      "filter",
-      "Invalid attribute name: '" + key +
-          "'. Expected name, run_id, model_id, source_path, version_number, creation_timestamp, "
-          "last_updated_timestamp or tags.<key>.");
+  if (key == "name") return MatchesText(condition, version.model);
+  if (key == "run_id") return MatchesText(condition, version.run_id);
+  if (key == "source_path") return MatchesText(condition, version.source);
+  return MatchesNumber(condition, static_cast<double>(version.number));
 }
 
+// Times are compared in milliseconds, as clients see them.
 int Compare(const registry::Version& a, const registry::Version& b, const std::string& key) {
   const auto order = [](const auto& x, const auto& y) { return x < y ? -1 : y < x ? 1 : 0; };
   if (key == "name") return order(a.model, b.model);
   if (key == "version_number") return order(a.number, b.number);
-  if (key == "creation_timestamp") return order(a.created, b.created);
-  return order(a.updated, b.updated);
+  if (key == "creation_timestamp")
+    return order(a.created / base::kMillisecond, b.created / base::kMillisecond);
+  return order(a.updated / base::kMillisecond, b.updated / base::kMillisecond);
 }
 
-base::Status Sort(std::vector<registry::Version>& versions, std::vector<tracking::OrderBy> order) {
-  constexpr std::array<std::string_view, 4> kKeys = {"name", "version_number", "creation_timestamp",
-                                                     "last_updated_timestamp"};
+void Sort(std::vector<registry::Version>& versions, std::vector<tracking::OrderBy> order) {
   if (order.empty()) order = {{tracking::Entity::kAttribute, "last_updated_timestamp", false}};
   order.push_back({tracking::Entity::kAttribute, "name", true});
   order.push_back({tracking::Entity::kAttribute, "version_number", false});
-  for (const tracking::OrderBy& by : order) {
-    if (std::ranges::find(kKeys, by.key) == kKeys.end()) {
-      return base::InvalidArgument(
-          "order_by",
-          "Invalid order_by key '" + by.key +
-              "'. Expected name, version_number, creation_timestamp or last_updated_timestamp.");
-    }
-  }
   std::ranges::sort(versions, [&](const registry::Version& a, const registry::Version& b) {
     for (const tracking::OrderBy& by : order) {
       const int compared = Compare(a, b, by.key);
@@ -198,7 +177,6 @@ base::Status Sort(std::vector<registry::Version>& versions, std::vector<tracking
     }
     return false;
   });
-  return {};
 }
 
 // The equalities that the database can answer by an index; every condition is checked again
@@ -211,7 +189,6 @@ registry::VersionQuery Narrowed(const std::vector<tracking::Condition>& conditio
       continue;
     if (condition.key == "name") query.model = condition.texts.front();
     if (condition.key == "run_id") query.run_id = condition.texts.front();
-    if (condition.key == "model_id") query.model_id = condition.texts.front();
   }
   return query;
 }
@@ -221,7 +198,7 @@ Result<Json> Search(Rooms& rooms, const Call& call) {
   const int64_t limit = std::min(
       TRY(OptionalNumber(fields, "max_results")).value_or(kUsualVersions), tracking::kMostPerPage);
   fields.Set("max_results", limit);
-  const tracking::SearchQuery query = TRY(DecodeSearch(fields, ""));
+  const tracking::SearchQuery query = TRY(DecodeSearch(fields, "", ModelVersionGrammar()));
   std::vector<registry::Version> versions;
   for (registry::Version& version : TRY(rooms.registry.FindVersions(Narrowed(query.conditions)))) {
     bool all = true;
@@ -229,7 +206,7 @@ Result<Json> Search(Rooms& rooms, const Call& call) {
       all = TRY(Matches(version, condition)) && all;
     if (all) versions.push_back(std::move(version));
   }
-  TRY(Sort(versions, query.order));
+  Sort(versions, query.order);
   const tracking::Page<registry::Version> page = CutPage(std::move(versions), query);
   Json found = Json::MakeArray();
   for (const registry::Version& version : page.items) found.Append(VersionJson(version));

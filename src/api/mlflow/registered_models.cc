@@ -10,7 +10,9 @@
 #include "api/mlflow/call.h"
 #include "api/mlflow/encode.h"
 #include "api/mlflow/filter.h"
+#include "api/mlflow/grammar.h"
 #include "api/mlflow/search_fields.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/status.h"
 #include "registry/registry.h"
@@ -118,32 +120,24 @@ Result<bool> Matches(const registry::Model& model, const tracking::Condition& co
     return MatchesText(condition,
                        tag == model.tags.end() ? std::nullopt : std::optional(tag->second));
   }
-  if (condition.entity == tracking::Entity::kAttribute && condition.key == "name")
-    return MatchesText(condition, model.name);
-  return base::InvalidArgument(
-      "filter", "Invalid attribute name: '" + condition.key + "'. Expected name or tags.<key>.");
+  return MatchesText(condition, model.name);
 }
 
-base::Status Sort(std::vector<registry::Model>& models,
-                  const std::vector<tracking::OrderBy>& order) {
+// By name where nothing else decides.
+void Sort(std::vector<registry::Model>& models, const std::vector<tracking::OrderBy>& order) {
+  std::ranges::sort(models, {}, &registry::Model::name);
   for (auto by = order.rbegin(); by != order.rend(); ++by) {
-    const bool by_name = by->key == "name";
-    if (by->entity != tracking::Entity::kAttribute ||
-        (!by_name && by->key != "last_updated_timestamp" && by->key != "timestamp")) {
-      return base::InvalidArgument("order_by", "Invalid order_by key '" + by->key +
-                                                   "'. Expected name or last_updated_timestamp.");
-    }
     std::ranges::stable_sort(models, [&](const registry::Model& a, const registry::Model& b) {
       const registry::Model& first = by->ascending ? a : b;
       const registry::Model& second = by->ascending ? b : a;
-      return by_name ? first.name < second.name : first.updated < second.updated;
+      if (by->key == "name") return first.name < second.name;
+      return first.updated / base::kMillisecond < second.updated / base::kMillisecond;
     });
   }
-  return {};
 }
 
 Result<Json> Search(Rooms& rooms, const Call& call) {
-  tracking::SearchQuery query = TRY(DecodeSearch(call.fields, ""));
+  tracking::SearchQuery query = TRY(DecodeSearch(call.fields, "", RegisteredModelGrammar()));
   if (call.fields.Find("max_results") == nullptr) query.limit = kUsualModels;
   std::vector<registry::Model> models;
   for (registry::Model& model : TRY(rooms.registry.ListModels())) {
@@ -152,7 +146,7 @@ Result<Json> Search(Rooms& rooms, const Call& call) {
       all = TRY(Matches(model, condition)) && all;
     if (all) models.push_back(std::move(model));
   }
-  TRY(Sort(models, query.order));
+  Sort(models, query.order);
   const tracking::Page<registry::Model> page = CutPage(std::move(models), query);
   Json found = Json::MakeArray();
   for (const registry::Model& model : page.items) {

@@ -10,6 +10,7 @@
 
 #include "api/mlflow/call.h"
 #include "api/mlflow/encode.h"
+#include "api/mlflow/grammar.h"
 #include "api/mlflow/search_fields.h"
 #include "base/json.h"
 #include "base/status.h"
@@ -207,7 +208,7 @@ Result<Json> LogModel(Rooms& rooms, const Call& call) {
 }
 
 Result<Json> Search(Rooms& rooms, const Call& call) {
-  tracking::SearchQuery query = TRY(DecodeSearch(call.fields, "run_view_type"));
+  tracking::SearchQuery query = TRY(DecodeSearch(call.fields, "run_view_type", RunGrammar()));
   query.experiment_ids = TRY(OptionalTexts(call.fields, "experiment_ids"));
   const tracking::Page<tracking::Run> page = TRY(rooms.tracking.SearchRuns(query));
   Json runs = Json::MakeArray();

@@ -8,6 +8,7 @@
 
 #include "api/mlflow/call.h"
 #include "api/mlflow/filter.h"
+#include "api/mlflow/grammar.h"
 #include "base/json.h"
 #include "base/status.h"
 #include "tracking/tracking.h"
@@ -27,9 +28,10 @@ base::Result<tracking::View> ParseView(const std::string& name, std::string_view
 }  // namespace
 
 base::Result<tracking::SearchQuery> DecodeSearch(const base::Json& fields,
-                                                 std::string_view view_field) {
+                                                 std::string_view view_field,
+                                                 const Grammar& grammar) {
   tracking::SearchQuery query;
-  query.conditions = TRY(ParseFilter(TRY(OptionalText(fields, "filter"))));
+  query.conditions = TRY(ParseFilter(TRY(OptionalText(fields, "filter")), grammar));
   query.view = TRY(ParseView(TRY(OptionalText(fields, view_field)), view_field));
   query.limit = TRY(OptionalNumber(fields, "max_results")).value_or(kUsualResults);
   if (query.limit < 1 || query.limit > tracking::kMostPerPage) {
@@ -41,7 +43,7 @@ base::Result<tracking::SearchQuery> DecodeSearch(const base::Json& fields,
   const base::Json* order = fields.Find("order_by");
   const bool of_objects = order != nullptr && order->is_array() && !order->AsArray().empty() &&
                           order->AsArray().front().is_object();
-  if (!of_objects) query.order = TRY(ParseOrderBy(TRY(OptionalTexts(fields, "order_by"))));
+  if (!of_objects) query.order = TRY(ParseOrderBy(TRY(OptionalTexts(fields, "order_by")), grammar));
   return query;
 }
 

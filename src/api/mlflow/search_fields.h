@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "api/mlflow/grammar.h"
 #include "base/json.h"
 #include "base/status.h"
 #include "tracking/tracking.h"
@@ -12,7 +13,8 @@ namespace slipway::api::mlflow {
 
 // `view_field` is "view_type" or "run_view_type"; order_by is an array of texts.
 base::Result<tracking::SearchQuery> DecodeSearch(const base::Json& fields,
-                                                 std::string_view view_field);
+                                                 std::string_view view_field,
+                                                 const Grammar& grammar);
 
 // One page of what is searched in memory: keeps query.offset ... + limit of `items`.
 template <typename T>
