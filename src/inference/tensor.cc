@@ -43,6 +43,10 @@ constexpr std::array<TypeRow, 14> kTypes = {{{"BOOL", 1},
                                              {"FP64", 8},
                                              {"BYTES", 0}}};
 
+struct FewBytes {
+  alignas(std::max_align_t) std::byte bytes[64] = {};
+};
+
 int64_t CheckedCount(const Shape& shape) {
   auto count = ElementCount(shape);
   CHECK(count.ok(), "a tensor needs a valid shape");
@@ -140,12 +144,18 @@ Tensor::Tensor(DataType type, Shape shape)
     return;
   }
   const size_t size = static_cast<size_t>(count_) * SizeOf(type);
+  owned_ = true;
+  if (size <= sizeof(FewBytes)) {  // one allocation: most answers to one row
+    auto few = std::make_shared<FewBytes>();
+    view_ = {few->bytes, size};
+    owner_ = std::move(few);
+    return;
+  }
   // operator new, because make_shared puts the bytes behind its counters and so does not promise
   // them alignment.
   std::shared_ptr<std::byte[]> bytes(new std::byte[size]());
   view_ = {bytes.get(), size};
   owner_ = std::move(bytes);
-  owned_ = true;
 }
 
 Tensor Tensor::Strings(Shape shape, std::vector<std::string> values) {

@@ -14,12 +14,12 @@
 
 #include "inference/trees/forest.h"
 #include "inference/trees/masks.h"
+#include "inference/trees/twigs.h"
 
 namespace slipway::inference::trees {
 namespace {
 
 constexpr size_t kLanes = 8;                          // walks that go on together
-constexpr size_t kLeastBlockRows = 6;                 // fewer are evaluated one by one
 constexpr size_t kMostColumnBytes = size_t{8} << 20;  // of a block; wider models go row by row
 constexpr size_t kStackSlots = 512;
 
@@ -269,6 +269,10 @@ void EvaluateRows(const Forest<T, A>& forest, const In* values, size_t rows, A* 
     A* row_sums = sums + row * forest.targets;
     std::ranges::copy(forest.start, row_sums);
     FillRow(forest, values + row * forest.features, slots);
+    if (!forest.twigs.empty()) {
+      AddByTwigs(forest, slots, row_sums);
+      continue;
+    }
     SumRow(forest, slots, row_sums, seen == nullptr ? nullptr : seen + row * forest.targets);
   }
 }
@@ -279,12 +283,18 @@ template <typename In, typename T, typename A>
 void Evaluate(const Forest<T, A>& forest, const In* values, size_t rows, A* sums, uint8_t* seen) {
   if (seen != nullptr) std::fill_n(seen, rows * forest.targets, uint8_t{0});
   const bool wide = forest.slots.size() * kBlockRows * sizeof(T) > kMostColumnBytes;
-  if (rows < kLeastBlockRows || wide) return EvaluateRows(forest, values, rows, sums, seen);
+  if (rows < forest.block_from || wide) return EvaluateRows(forest, values, rows, sums, seen);
   Block<T, A> block(forest);
   for (size_t first = 0; first < rows; first += kBlockRows) {
     const size_t count = std::min(kBlockRows, rows - first);
+    const In* block_values = values + first * forest.features;
+    A* block_sums = sums + first * forest.targets;
     uint8_t* block_seen = seen == nullptr ? nullptr : seen + first * forest.targets;
-    block.Run(values + first * forest.features, count, sums + first * forest.targets, block_seen);
+    if (count < forest.block_from) {
+      EvaluateRows(forest, block_values, count, block_sums, block_seen);
+    } else {
+      block.Run(block_values, count, block_sums, block_seen);
+    }
   }
 }
 

@@ -17,6 +17,11 @@ namespace slipway::inference::trees {
 template <typename In, typename T, typename A>
 void Evaluate(const Forest<T, A>& forest, const In* values, size_t rows, A* sums, uint8_t* seen);
 
+// Sets forest.block_from by measuring both ways on random rows, a few milliseconds; the answers are
+// the same whatever it is.
+template <typename T, typename A>
+void ChooseBlocks(Forest<T, A>& forest);
+
 // For each row and tree, the place of the leaf among the tree's nodes in breadth first order: for
 // tests.
 template <typename T, typename A>

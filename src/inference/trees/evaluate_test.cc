@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "inference/trees/ensemble.h"
@@ -22,11 +23,12 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // values.
 class Grower {
  public:
-  Grower(uint64_t seed, bool categories) : random_(seed), categories_(categories) {}
+  Grower(uint64_t seed, bool categories, uint32_t features = 5)
+      : random_(seed), categories_(categories), features_(features) {}
 
   Ensemble Grow(size_t trees, size_t depth, uint32_t targets, bool lists) {
     ensemble_ = {};
-    ensemble_.features = 5;
+    ensemble_.features = features_;
     ensemble_.targets = targets;
     ensemble_.zero_epsilon = 1e-30;
     for (uint32_t i = 0; i < targets; ++i) ensemble_.start.push_back(0.25 * i);
@@ -65,7 +67,7 @@ class Grower {
       return place;
     }
     node.test = random_() % 2 == 0 ? Test::kLess : Test::kLessEqual;
-    node.feature = static_cast<uint32_t>(random_() % 5);
+    node.feature = static_cast<uint32_t>(random_() % features_);
     node.threshold = static_cast<float>(static_cast<int>(random_() % 9) - 4);
     if (random_() % 2 == 0)
       node.threshold = static_cast<float>(std::normal_distribution<double>()(random_));
@@ -86,6 +88,7 @@ class Grower {
 
   std::mt19937_64 random_;
   const bool categories_;
+  const uint32_t features_;
   uint32_t target_ = 0;
   Ensemble ensemble_;
 };
@@ -135,15 +138,18 @@ std::vector<A> Reference(const Ensemble& ensemble, const std::vector<float>& row
 }
 
 template <typename T, typename A>
-void ExpectSame(const Ensemble& ensemble, const std::vector<float>& rows, Simd simd,
-                const std::string& what) {
-  const Forest<T, A> forest = Compile<T, A>(ensemble, simd);
+void ExpectSame(const Ensemble& ensemble, const std::vector<float>& rows,
+                const std::vector<A>& wanted, Simd simd, const std::string& what) {
+  Forest<T, A> forest = Compile<T, A>(ensemble, simd);
   const std::vector<T> values(rows.begin(), rows.end());
   const size_t count = rows.size() / ensemble.features;
-  std::vector<A> sums(count * ensemble.targets);
-  std::vector<uint8_t> seen(sums.size());
-  Evaluate(forest, values.data(), count, sums.data(), seen.data());
-  EXPECT_EQ(sums, Reference<A>(ensemble, rows)) << what << ", " << count << " rows";
+  for (const size_t block_from : {size_t{0}, size_t{10}, size_t{1000}}) {
+    forest.block_from = block_from;
+    std::vector<A> sums(count * ensemble.targets);
+    std::vector<uint8_t> seen(sums.size());
+    Evaluate(forest, values.data(), count, sums.data(), seen.data());
+    EXPECT_EQ(sums, wanted) << what << ", " << count << " rows, together from " << block_from;
+  }
 }
 
 std::vector<Simd> Kinds() {
@@ -157,10 +163,12 @@ void ExpectSameEverywhere(const Ensemble& ensemble, Grower& grower, const std::s
   for (const size_t rows : {1U, 3U, 9U, 16U, 40U, 131U}) {
     std::vector<float> values(rows * ensemble.features);
     for (float& value : values) value = grower.Value();
+    const auto singles = Reference<float>(ensemble, values);
+    const auto doubles = Reference<double>(ensemble, values);
     for (const Simd simd : Kinds()) {
-      ExpectSame<float, float>(ensemble, values, simd, what);
-      ExpectSame<float, double>(ensemble, values, simd, what);
-      ExpectSame<double, double>(ensemble, values, simd, what);
+      ExpectSame<float>(ensemble, values, singles, simd, what);
+      ExpectSame<float>(ensemble, values, doubles, simd, what);
+      ExpectSame<double>(ensemble, values, doubles, simd, what);
     }
   }
 }
@@ -171,6 +179,30 @@ TEST(Evaluate, AddsWhatANodeByNodeWalkAdds) {
     ExpectSameEverywhere(grower.Grow(20, 2 + 3 * seed, 1, false), grower, "plain");
     ExpectSameEverywhere(grower.Grow(13, 4, 3, false), grower, "three targets");
   }
+}
+
+TEST(Evaluate, FeaturesMayBeMoreThanARegisterHolds) {
+  for (const uint32_t features : {2U, 12U, 60U}) {
+    Grower grower(features, false, features);
+    ExpectSameEverywhere(grower.Grow(21, 5, 2, false), grower,
+                         std::to_string(features) + " features");
+  }
+}
+
+TEST(Evaluate, TreesMayBeOfDifferentDepths) {
+  Grower grower(11, false);
+  Ensemble all = grower.Grow(21, 3, 1, false);
+  for (const size_t depth : {0U, 8U, 10U, 5U, 1U}) {
+    const auto first = static_cast<uint32_t>(all.weights.size());
+    Ensemble more = grower.Grow(5, depth, 1, false);
+    for (Tree& tree : more.trees) {
+      for (Node& node : tree.nodes) node.begin += node.test == trees::Test::kLeaf ? first : 0;
+      all.trees.push_back(tree);
+    }
+    all.weights.insert(all.weights.end(), more.weights.begin(), more.weights.end());
+  }
+  ASSERT_TRUE(CheckEnsemble(all).ok());
+  ExpectSameEverywhere(all, grower, "different depths");
 }
 
 TEST(Evaluate, KnowsCategoriesAndEquality) {

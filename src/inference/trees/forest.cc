@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "inference/trees/ensemble.h"
+#include "inference/trees/twigs.h"
 
 namespace slipway::inference::trees {
 namespace {
@@ -73,6 +74,7 @@ class Compiler {
   Forest<T, A> Take() {
     for (const Tree& tree : ensemble_.trees) AddTree(tree);
     Pack();
+    AddTwigs(forest_);
     return std::move(forest_);
   }
 
@@ -276,7 +278,7 @@ class Compiler {
 Simd BestSimd() {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
-      __builtin_cpu_supports("avx512vl"))
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     return Simd::kAvx512;
   if (__builtin_cpu_supports("avx2")) return Simd::kAvx2;
 #endif

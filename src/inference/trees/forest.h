@@ -12,6 +12,10 @@
 // side by side, so no branch is needed, and a leaf's step is 0 with a test that always goes left:
 // it stays where it is, and several walks go on together for as many steps as the deepest needs.
 //
+// Twigs. A tree cut into pieces of three levels, for AVX-512: the row lies in registers, the seven
+// tests of a piece are made at once, and a table turns their outcomes into the way out: one step
+// where a walk takes three, and sixteen trees go on together.
+//
 // Masks. The other way, for many rows at once: every test that fails clears the leaves below its
 // left child; the first leaf that is still set is the answer (QuickScorer, Lucchese et al., SIGIR
 // 2015). No walk, no gather: one compare and one and-not for each node and sixteen rows. Leaves
@@ -65,6 +69,26 @@ struct Range {
   uint32_t begin = 0, end = 0;
 };
 
+// Three levels of a tree: test 0, below it 1 and 2, below those 3 to 6. A test that is not there
+// always goes left.
+inline constexpr size_t kTestsOfTwig = 8;  // the last one is not asked for
+template <typename T>
+struct alignas(64) Twig {
+  T thresholds[kTestsOfTwig] = {};
+  uint8_t slots[kTestsOfTwig] = {};
+  uint16_t next[8] = {};  // by the way taken, left first: among the tree's places
+};
+
+struct TwigTree {
+  uint32_t first = 0;   // of `twigs`, where its place 0 is
+  uint32_t values = 0;  // of `twig_values`, where its place 0 is
+};
+
+// Trees [begin, end), all of so many steps.
+struct TwigRun {
+  uint32_t begin = 0, end = 0, steps = 0;
+};
+
 template <typename A>
 struct LeafWeight {
   uint32_t target = 0;
@@ -102,6 +126,16 @@ struct Forest {
   std::vector<Range> tests_of;  // by word
   std::vector<MaskTest<T>> tests;
   std::vector<A> word_values;
+
+  // Twigs: those of all trees, or none. A tree's places are its twigs, then the leaves that only
+  // the last step reaches; a leaf that is reached earlier is a twig that leads to itself.
+  std::vector<Twig<T>> twigs;
+  std::vector<TwigTree> twig_trees;
+  std::vector<TwigRun> twig_runs;
+  std::vector<A> twig_values;  // by place
+
+  // Of so many rows on they are taken together, fewer one by one: the faster of the two.
+  size_t block_from = 6;
 };
 
 // The ensemble must have passed CheckEnsemble. `simd`: what the processor has, or less of it.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "inference/tensor.h"
 #include "inference/trees/ensemble.h"
 #include "inference/trees/model.h"
 #include "inference/trees/onnx_proto.h"
@@ -39,10 +40,8 @@ struct OnnxTrees {
 base::Result<OnnxTrees> ReadOnnxTrees(const OnnxNode& node, bool doubles);
 
 struct OnnxAnswer {
-  std::vector<float> scores;  // rows x width
-  std::vector<int64_t>
-      classes;  // by row, classifiers only: the label, or with text labels its place
-  size_t width = 0;
+  Tensor scores;   // FP32 [rows, targets]
+  Tensor classes;  // INT64 [rows], classifiers only: the label, or with text labels its place
 };
 OnnxAnswer FinishOnnx(const OnnxLink& link, const Sums& sums);
 

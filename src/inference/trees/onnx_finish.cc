@@ -10,6 +10,7 @@
 #include <numbers>
 #include <vector>
 
+#include "inference/tensor.h"
 #include "inference/trees/model.h"
 #include "inference/trees/onnx_ensemble.h"
 
@@ -113,19 +114,23 @@ class Finisher {
 
   OnnxAnswer Run() {
     OnnxAnswer answer;
-    answer.width = sums_.targets;
-    answer.scores.resize(sums_.rows * answer.width);
-    if (link_.classifier) answer.classes.resize(sums_.rows);
+    const auto rows = static_cast<int64_t>(sums_.rows);
+    answer.scores = Tensor(DataType::kFp32, {rows, static_cast<int64_t>(sums_.targets)});
+    if (link_.classifier) answer.classes = Tensor(DataType::kInt64, {rows});
+    auto* scores = reinterpret_cast<float*>(answer.scores.mutable_bytes().data());
+    auto* classes = reinterpret_cast<int64_t*>(answer.classes.mutable_bytes().data());
+    if (!link_.classifier && sums_.targets == 1) {
+      for (size_t row = 0; row < sums_.rows; ++row) scores[row] = One(values_[row]);
+      return answer;
+    }
     for (size_t row = 0; row < sums_.rows; ++row) {
-      float* out = answer.scores.data() + row * answer.width;
+      float* out = scores + row * sums_.targets;
       scores_.assign(values_ + row * sums_.targets, values_ + (row + 1) * sums_.targets);
       has_ = link_.always;
       if (sums_.seen != nullptr)
         has_.assign(sums_.seen + row * sums_.targets, sums_.seen + (row + 1) * sums_.targets);
       if (link_.classifier) {
-        answer.classes[row] = sums_.targets > 2 ? Several(out) : Two(out);
-      } else if (sums_.targets == 1) {
-        One(out);
+        classes[row] = sums_.targets > 2 ? Several(out) : Two(out);
       } else {
         Regression(out);
       }
@@ -134,12 +139,11 @@ class Finisher {
   }
 
  private:
-  void One(float* out) {
+  [[nodiscard]] float One(A score) const {
     const A origin = base_.size() == 1 ? base_[0] : A{0};
-    A score = scores_[0];
     if (link_.trees > 0) score /= static_cast<A>(link_.trees);
     score += origin;
-    *out = link_.transform == PostTransform::kProbit ? Probit(static_cast<float>(score))
+    return link_.transform == PostTransform::kProbit ? Probit(static_cast<float>(score))
                                                      : static_cast<float>(score);
   }
 

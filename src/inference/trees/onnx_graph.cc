@@ -222,19 +222,23 @@ class Reader {
   static std::vector<NamedTensor> Finish(const OnnxLink& link, const std::vector<Output>& outputs,
                                          const std::shared_ptr<const Tensor>& labels,
                                          const Sums& sums) {
-    const OnnxAnswer answer = FinishOnnx(link, sums);
+    OnnxAnswer answer = FinishOnnx(link, sums);
     const auto rows = static_cast<int64_t>(sums.rows);
     std::vector<NamedTensor> tensors;
-    for (const Output& output : outputs) {
+    tensors.reserve(outputs.size());
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      const Output& output = outputs[i];
+      const bool again =
+          std::any_of(outputs.begin() + static_cast<std::ptrdiff_t>(i) + 1, outputs.end(),
+                      [&](const Output& other) { return other.label == output.label; });
+      const auto take = [&](Tensor& tensor) { return again ? tensor : std::move(tensor); };
       if (!output.label) {
-        Tensor scores =
-            Tensor::Of<float>({rows, static_cast<int64_t>(answer.width)}, answer.scores);
-        tensors.push_back({output.name, std::move(scores), output.zip_map ? labels : nullptr});
+        tensors.push_back({output.name, take(answer.scores), output.zip_map ? labels : nullptr});
       } else if (link.text_labels.empty()) {
-        tensors.push_back({output.name, Tensor::Of<int64_t>({rows}, answer.classes), nullptr});
+        tensors.push_back({output.name, take(answer.classes), nullptr});
       } else {
         std::vector<std::string> names;
-        for (const int64_t place : answer.classes)
+        for (const int64_t place : answer.classes.As<int64_t>())
           names.push_back(link.text_labels[static_cast<size_t>(place)]);
         tensors.push_back({output.name, Tensor::Strings({rows}, std::move(names)), nullptr});
       }

@@ -3,6 +3,7 @@
 #include "inference/trees/session.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -23,6 +24,8 @@
 namespace slipway::inference::trees {
 namespace {
 
+constexpr size_t kFewSums = 64;  // kept on the stack
+
 template <typename T, typename A>
 int64_t BytesOf(const Forest<T, A>& forest) {
   const auto bytes = [](const auto& list) {
@@ -32,7 +35,9 @@ int64_t BytesOf(const Forest<T, A>& forest) {
          bytes(forest.depths) + bytes(forest.special_of) + bytes(forest.specials) +
          bytes(forest.categories) + bytes(forest.target_of) + bytes(forest.values) +
          bytes(forest.lists) + bytes(forest.weights) + bytes(forest.words_of) +
-         bytes(forest.tests_of) + bytes(forest.tests) + bytes(forest.word_values);
+         bytes(forest.tests_of) + bytes(forest.tests) + bytes(forest.word_values) +
+         bytes(forest.twigs) + bytes(forest.twig_trees) + bytes(forest.twig_runs) +
+         bytes(forest.twig_values);
 }
 
 class TreesSession final : public Session {
@@ -48,9 +53,12 @@ class TreesSession final : public Session {
     prepare_ = ensemble.prepare;
     if (!ensemble.double_sums) {
       single_ = Compile<float, float>(ensemble, simd);
+      ChooseBlocks(*single_);
     } else {
       if (Takes(DataType::kFp32)) mixed_ = Compile<float, double>(ensemble, simd);
       if (Takes(DataType::kFp64)) double_ = Compile<double, double>(ensemble, simd);
+      if (mixed_) ChooseBlocks(*mixed_);
+      if (double_) ChooseBlocks(*double_);
     }
   }
 
@@ -127,14 +135,18 @@ class TreesSession final : public Session {
 
   template <typename In, typename T, typename A>
   std::vector<NamedTensor> Finish(const Forest<T, A>& forest, const In* values, size_t rows) const {
-    std::vector<A> sums(rows * forest.targets);
-    std::vector<uint8_t> seen(forest.plain ? 0 : sums.size());
-    Evaluate(forest, values, rows, sums.data(), forest.plain ? nullptr : seen.data());
+    const size_t count = rows * forest.targets;
+    std::array<A, kFewSums> few;
+    std::unique_ptr<A[]> many;
+    if (count > few.size()) many = std::make_unique_for_overwrite<A[]>(count);
+    A* sums = many ? many.get() : few.data();
+    std::vector<uint8_t> seen(forest.plain ? 0 : count);
+    Evaluate(forest, values, rows, sums, forest.plain ? nullptr : seen.data());
     Sums result{rows, forest.targets, nullptr, nullptr, forest.plain ? nullptr : seen.data()};
     if constexpr (sizeof(A) == sizeof(float)) {
-      result.singles = sums.data();
+      result.singles = sums;
     } else {
-      result.doubles = sums.data();
+      result.doubles = sums;
     }
     return finish_(result);
   }
