@@ -186,6 +186,7 @@ int64_t HttpConnection::Receive(char* buffer, size_t size) {
 // As sendmsg, of at most two parts.
 int64_t HttpConnection::SendParts(std::span<const std::string_view> parts) {
   if (tls_) return tls_->Write(parts);
+  if (parts.size() == 1) return send(socket_.fd(), parts[0].data(), parts[0].size(), MSG_NOSIGNAL);
   std::array<iovec, 2> vectors{};
   for (size_t i = 0; i < parts.size(); ++i)
     vectors[i] = {const_cast<char*>(parts[i].data()), parts[i].size()};

@@ -111,6 +111,7 @@ class HttpConnection final : public EventLoop::Watcher,
 
   // http_exchange.cc
   void BeginRequest();
+  const Router::Match* FindRoute();
   void NoteWishes();
   base::Status AdmitBody();
   void BeginUpload();
@@ -144,6 +145,8 @@ class HttpConnection final : public EventLoop::Watcher,
   HttpParser parser_;
   HttpRequest request_;
   const Route* route_ = nullptr;
+  Router::Match route_match_;
+  std::string route_method_, route_path_;  // that route_match_ was found by
   int64_t requests_ = 0;
   Encoding encoding_ = Encoding::kIdentity;  // that the client takes
   std::string allowed_origin_;

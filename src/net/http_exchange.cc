@@ -13,7 +13,10 @@ namespace slipway::net {
 
 namespace {
 
+constexpr size_t kMostKeptPath = 256;           // of a route that is found again
 constexpr size_t kMostReservedBytes = 4 << 20;  // of a body that has only been announced
+// Of a body that is copied behind its head: one plain write costs less than one of two parts.
+constexpr size_t kMostJoinedBytes = 4096;
 constexpr size_t kSourcePieceBytes = 64 * 1024;
 // Of an answer that is compressed on the I/O thread: well under a millisecond.
 constexpr size_t kMostPackedInline = 64 * 1024;
@@ -132,14 +135,11 @@ void HttpConnection::BeginRequest() {
   body_bytes_ = 0;
   packed_.clear();
   input_ = parser_.done() ? Input::kDone : Input::kBody;
-  Router::Match match = worker_->shared->routes.Find(request_.method, parser_.raw_path());
-  route_ = match.route;
-  if (route_ == nullptr) {
-    AnswerUnrouted(match);
-    return;
-  }
-  for (size_t i = 0; i < match.values.size(); ++i) {
-    request_.params.emplace_back(route_->names[i], std::move(match.values[i]));
+  const Router::Match* match = FindRoute();
+  if (match == nullptr) return;
+  request_.params.reserve(match->values.size());
+  for (size_t i = 0; i < match->values.size(); ++i) {
+    request_.params.emplace_back(route_->names[i], match->values[i]);
   }
   const base::Status status = AdmitBody();
   if (!status.ok()) return Refuse(status);
@@ -151,6 +151,22 @@ void HttpConnection::BeginRequest() {
   } else if (parser_.done()) {
     Dispatch();
   }
+}
+
+// Most clients ask for one path again and again. Null: there is none, which was answered.
+const Router::Match* HttpConnection::FindRoute() {
+  const std::string_view path = parser_.raw_path();
+  if (route_ == nullptr || route_path_ != path || route_method_ != request_.method) {
+    route_match_ = worker_->shared->routes.Find(request_.method, path);
+    route_ = route_match_.route;
+    if (route_ == nullptr) {
+      AnswerUnrouted(route_match_);
+      return nullptr;
+    }
+    route_method_ = request_.method;
+    route_path_ = path.size() <= kMostKeptPath ? path : std::string_view();
+  }
+  return &route_match_;
 }
 
 // What the answer needs to know of the request, which the handler takes away.
@@ -307,6 +323,10 @@ void HttpConnection::BeginResponse(HttpResponse response, std::shared_ptr<Downlo
   head_.clear();
   AppendHead(head_, response_, ChooseFraming(no_body), worker_->date);
   if (head_only_ || no_body) response_.body.clear();
+  if (response_.body.size() <= kMostJoinedBytes) {
+    head_ += response_.body;
+    response_.body.clear();
+  }
   first_chunk_ = true;
   sent_ = 0;
   output_ = Output::kSending;

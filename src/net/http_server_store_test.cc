@@ -44,6 +44,30 @@ TEST_F(HttpServerTest, AnswersPipelinedRequestsInOrder) {
   sender.join();
 }
 
+TEST_F(HttpServerTest, FindsEachRequestsOwnRouteOnOneConnection) {
+  Start();
+  RawClient client(server_->port());
+  const auto ask = [&](const std::string& line, const std::string& body = {}) {
+    client.Send(line + " HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) +
+                "\r\n\r\n" + body);
+    return client.ReadResponse();
+  };
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(Body(ask("GET /hello/bob")), "hello bob");
+    EXPECT_EQ(Body(ask("GET /hello/bob")), "hello bob");
+    EXPECT_EQ(Body(ask("GET /hello/ann?x=1")), "hello ann");
+    EXPECT_EQ(StatusLine(ask("POST /hello/ann")), "HTTP/1.1 405 Method Not Allowed");
+    EXPECT_EQ(StatusLine(ask("GET /nothing")), "HTTP/1.1 404 Not Found");
+    EXPECT_EQ(Body(ask("GET /hello/ann")), "hello ann");
+    const std::string long_name(3000, 'n');
+    EXPECT_EQ(Body(ask("GET /hello/" + long_name)), "hello " + long_name);
+    for (const size_t size : {0, 1, 4096, 4097, 300'000}) {
+      const std::string body(size, 'b');
+      EXPECT_EQ(Body(ask("POST /echo", body)), body);
+    }
+  }
+}
+
 TEST_F(HttpServerTest, TakesARequestByteByByte) {
   Start();
   RawClient client(server_->port());

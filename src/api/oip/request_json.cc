@@ -21,6 +21,8 @@ using inference::DataType;
 using inference::Shape;
 using inference::Tensor;
 
+constexpr size_t kUsualRank = 4;                    // of a tensor
+constexpr size_t kUsualOutputs = 2;                 // that are asked for
 constexpr size_t kMostDigits = 20;                  // of an unsigned 64-bit number
 constexpr double kExactBelow = 9007199254740992.0;  // 2^53: whole doubles are exact below
 
@@ -176,7 +178,7 @@ class InputReader {
     if (key == "name") return ReadText(reader_, field_.Member("name"), name_);
     if (key == "datatype") return ReadType();
     if (key == "shape") {
-      shape_.emplace();
+      shape_.emplace().reserve(kUsualRank);
       return ReadShape(reader_, field_.Member("shape"), *shape_);
     }
     if (key == "parameters")
@@ -279,6 +281,8 @@ Status ReadOutput(JsonReader& reader, const FieldPath& field, const SharedAccess
 
 Status ReadOutputs(JsonReader& reader, const SharedAccess& shared, InferCall& out) {
   const FieldPath outputs("outputs");
+  out.wishes.names.reserve(kUsualOutputs);
+  out.wishes.own.reserve(kUsualOutputs);
   TRY(EachItem(reader, outputs, "an array of objects with a name", [&](size_t index) {
     if (index == kMaxTensors)
       return InvalidArgument("outputs", "more than " + std::to_string(kMaxTensors) + " outputs");
