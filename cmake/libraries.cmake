@@ -23,6 +23,7 @@ find_package(yaml-cpp CONFIG REQUIRED)             # yaml-cpp
 find_package(fmt CONFIG REQUIRED)                  # fmt::fmt
 find_package(spdlog CONFIG REQUIRED)               # spdlog::spdlog
 find_package(CLI11 CONFIG REQUIRED)                # CLI11::CLI11
+find_package(mimalloc 2 CONFIG REQUIRED)           # mimalloc
 find_package(GTest CONFIG REQUIRED)                # GTest::gmock_main
 find_package(rapidcheck CONFIG REQUIRED)           # rapidcheck, rapidcheck_gtest
 find_program(SLIPWAY_GRPC_PLUGIN grpc_cpp_plugin REQUIRED)
