@@ -88,6 +88,9 @@ struct Assembly::RowSettings {
 #if SLIPWAY_WITH_WEBHOOK
   monitoring::WebhookSettings webhook;
 #endif
+#if SLIPWAY_WITH_MLFLOW
+  api::mlflow::MlflowSettings mlflow;
+#endif
 #if SLIPWAY_WITH_OIP
   api::oip::OipSettings oip;
 #endif
@@ -111,6 +114,9 @@ void Assembly::Describe([[maybe_unused]] base::Schema& schema) {
 #endif
 #if SLIPWAY_WITH_WEBHOOK
   monitoring::Describe(schema, rows_->webhook);
+#endif
+#if SLIPWAY_WITH_MLFLOW
+  api::mlflow::Describe(schema, rows_->mlflow);
 #endif
 #if SLIPWAY_WITH_OIP
   api::oip::Describe(schema, rows_->oip);
@@ -188,7 +194,7 @@ void Assembly::AddGates(registry::Registry& registry, storage::Blobs& blobs,
 
 void Assembly::AddProtocols([[maybe_unused]] const ProtocolParts& parts) const {
 #if SLIPWAY_WITH_MLFLOW
-  api::mlflow::Register(parts.router, parts.tracking, parts.registry, parts.blobs);
+  api::mlflow::Register(parts.router, parts.tracking, parts.registry, parts.blobs, rows_->mlflow);
 #endif
 #if SLIPWAY_WITH_OIP
   api::oip::Register(parts.router, parts.grpc,

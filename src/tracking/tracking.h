@@ -2,11 +2,11 @@
 // Tracking: experiments, runs with their parameters, metrics, tags, data sets and artifacts, and
 // logged models (MLflow 3's). Thread-safe; calls block. Times that clients give are milliseconds
 // since the epoch (`_ms`), as MLflow's are. Errors: kNotFound (experiment_not_found, run_not_found,
-// logged_model_not_found), kAlreadyExists (experiment_exists), kInvalidArgument (invalid_argument,
-// param_changed, too_many), kFailedPrecondition (experiment_deleted, run_deleted). Events:
-// experiment.created, .updated, .deleted, .restored; run.created, .finished, .updated, .deleted,
-// .restored; logged_model.created, .finalized, .deleted. What a run logs while it goes on has no
-// event of its own.
+// logged_model_not_found, trace_not_found), kAlreadyExists (experiment_exists), kInvalidArgument
+// (invalid_argument, param_changed, too_many), kFailedPrecondition (experiment_deleted,
+// run_deleted). Events: experiment.created, .updated, .deleted, .restored; run.created, .finished,
+// .updated, .deleted, .restored; logged_model.created, .finalized, .deleted. What a run logs while
+// it goes on has no event of its own.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,7 @@
 #include "base/status.h"
 #include "events/events.h"
 #include "storage/database.h"
+#include "tracking/traces.h"
 
 namespace slipway::tracking {
 
@@ -257,6 +258,17 @@ class Tracking {
   base::Status DeleteLoggedModelTag(const std::string& model_id, const std::string& key);
   base::Status DeleteLoggedModel(const std::string& model_id, const events::Actor& actor);
   base::Result<Page<LoggedModel>> SearchLoggedModels(const SearchQuery& query);
+
+  // What a client says of a whole trace; of one that is known, it replaces what its spans said.
+  base::Result<TraceInfo> PutTrace(TraceInfo info);  // gives it an id when it has none
+  base::Status LogSpans(const std::string& experiment_id, const std::vector<Span>& spans);
+  base::Result<std::vector<Trace>> GetTraces(
+      const std::vector<std::string>& trace_ids);                        // those that are there
+  base::Result<Page<TraceInfo>> SearchTraces(const SearchQuery& query);  // params are its metadata
+  base::Status SetTraceTag(const std::string& trace_id, const std::string& key,
+                           const std::string& value);
+  base::Status DeleteTraceTag(const std::string& trace_id, const std::string& key);
+  base::Result<int64_t> DeleteTraces(const TraceDeletion& deletion);  // how many
 
   // Where a version comes from, as the registry keeps it:
   // {"dataset_hash","dataset":{"name","source","digest","context"},

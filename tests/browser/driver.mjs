@@ -20,7 +20,7 @@ async function open({ url, width = 1280, height = 800, theme = "light" }) {
   page.setDefaultTimeout(kPatience);
   errors = [];
   origins = new Set();
-  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+  page.on("console", (message) => message.type() === "error" && errors.push(`${message.text()} ${message.location().url}`));
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("request", (request) => request.url().startsWith("data:") || origins.add(new URL(request.url()).origin));
   await page.goto(url);

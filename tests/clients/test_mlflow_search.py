@@ -474,3 +474,23 @@ def test_search_logged_models(pair):
         )
 
     check(pair, case)
+
+
+def test_the_histories_of_a_metric_over_several_runs(pair):
+    clients, experiments = pair
+
+    def histories(client, ids, most, steps):
+        runs = {run.info.run_id: run.info.run_name for run in client.search_runs(ids, order_by=["start_time"])}
+        found = client._tracking_client.store.get_metric_history_bulk_interval(list(runs), "auc", most, *steps)
+        return [(runs[m.run_id], m.step, m.timestamp, repr(m.value)) for m in found]
+
+    for most, steps in [
+        (1, (None, None)),
+        (2, (None, None)),
+        (320, (None, None)),
+        (2, (1, 2)),
+        (320, (3, 3)),
+        (5, (9, 9)),
+    ]:
+        ours, theirs = (histories(clients[i], experiments[i], most, steps) for i in (0, 1))
+        assert ours == theirs, (most, steps)

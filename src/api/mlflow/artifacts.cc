@@ -3,9 +3,11 @@
 // a logged model wrote may be written again; what belongs to a version may not.
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -17,6 +19,7 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "net/http.h"
+#include "registry/registry.h"
 #include "storage/blobs.h"
 #include "tracking/tracking.h"
 
@@ -45,8 +48,22 @@ base::Status Immutable(const std::string& path) {
                                     "model and register a new version.");
 }
 
-// Uploads go to a run or a logged model that is there: "<experiment>/<run>/artifacts/<file>" or
-// "<experiment>/models/<id>/artifacts/<file>".
+// Is there the run, logged model or trace that `parts`, the first five of a path, belong to?
+Result<bool> HasOwner(Rooms& rooms, const std::vector<std::string>& parts) {
+  if (parts.size() >= 4 && parts[2] == "artifacts") {
+    const tracking::Run run = TRY(rooms.tracking.GetRun(parts[1]));
+    return run.info.experiment_id == parts[0] && !run.info.deleted;
+  }
+  if (parts.size() < 5 || parts[3] != "artifacts") return false;
+  if (parts[1] == "models")
+    return TRY(rooms.tracking.GetLoggedModel(parts[2])).experiment_id == parts[0];
+  if (parts[1] != "traces") return false;
+  const std::vector<tracking::Trace> traces = TRY(rooms.tracking.GetTraces({parts[2]}));
+  return !traces.empty() && traces.front().info.experiment_id == parts[0];
+}
+
+// Uploads go to what is there: "<experiment>/<run>/artifacts/<file>" or
+// "<experiment>/models/<id>/artifacts/<file>" or "<experiment>/traces/<id>/artifacts/<file>".
 base::Status CheckWritable(Rooms& rooms, const std::string& path) {
   if (IsOfVersion(path)) return Immutable(path);
   std::vector<std::string> parts;
@@ -56,17 +73,13 @@ base::Status CheckWritable(Rooms& rooms, const std::string& path) {
     parts.push_back(path.substr(start, end - start));
     start = end + 1;
   }
-  if (parts.size() >= 4 && parts[2] == "artifacts") {
-    const tracking::Run run = TRY(rooms.tracking.GetRun(parts[1]));
-    if (run.info.experiment_id == parts[0] && !run.info.deleted) return {};
-  } else if (parts.size() >= 5 && parts[1] == "models" && parts[3] == "artifacts") {
-    if (TRY(rooms.tracking.GetLoggedModel(parts[2])).experiment_id == parts[0]) return {};
-  }
+  if (TRY(HasOwner(rooms, parts))) return {};
   return base::InvalidArgument(
       "path",
       "Invalid path: '" + path +
-          "'. Artifacts belong to a run (<experiment>/<run>/artifacts/...) or to a logged model "
-          "(<experiment>/models/<id>/artifacts/...).");
+          "'. Artifacts belong to a run (<experiment>/<run>/artifacts/...), to a logged model "
+          "(<experiment>/models/<id>/artifacts/...) or to a trace "
+          "(<experiment>/traces/<id>/artifacts/...).");
 }
 
 using ReadPiece = std::function<Result<size_t>(std::span<char>)>;
@@ -110,8 +123,7 @@ base::Status Replace(storage::Blobs& blobs, const std::string& key, const ReadPi
       .status();
 }
 
-base::Status Upload(Rooms& rooms, net::HttpRequest& request) {
-  const std::string& path = request.GetParam("path");
+base::Status UploadTo(Rooms& rooms, net::HttpRequest& request, const std::string& path) {
   const std::string key = TRY(KeyOfArtifactPath(path));
   TRY(CheckWritable(rooms, path));
   const ReadPiece read = [&](std::span<char> buffer) { return request.stream->Read(buffer); };
@@ -159,11 +171,6 @@ Result<Json> ListBelow(Rooms& rooms, const std::string& root_uri, const std::str
   return Json::MakeObject({{"root_uri", root_uri}, {"files", TRY(ListFiles(rooms, folder, path))}});
 }
 
-Result<Json> ListOfRun(Rooms& rooms, const Call& call) {
-  const tracking::Run run = TRY(rooms.tracking.GetRun(TRY(RequireRunId(call.fields))));
-  return ListBelow(rooms, run.info.artifact_uri, TRY(OptionalText(call.fields, "path")));
-}
-
 Result<Json> ListOfLoggedModel(Rooms& rooms, const Call& call) {
   const tracking::LoggedModel model =
       TRY(rooms.tracking.GetLoggedModel(call.http.GetParam("model_id")));
@@ -177,6 +184,37 @@ Result<net::HttpResponse> GetOfRun(Rooms& rooms, const net::HttpRequest& request
   const tracking::Run run = TRY(rooms.tracking.GetRun(TRY(RequireRunId(call.fields))));
   const std::string root = run.info.artifact_uri.substr(tracking::kArtifactScheme.size());
   return Download(rooms, TRY(KeyOfArtifactPath(root + "/" + path)), path);
+}
+
+Result<net::HttpResponse> GetOfVersion(Rooms& rooms, const net::HttpRequest& request) {
+  const Call call = TRY(DecodeCall(request));
+  const std::string path = TRY(RequireText(call.fields, "path"));
+  const std::string name = TRY(RequireText(call.fields, "name"));
+  const std::optional<int64_t> number = TRY(OptionalNumber(call.fields, "version"));
+  if (!number) return Missing("version");
+  const registry::Version version = TRY(rooms.registry.GetVersion(name, *number));
+  const std::string root = UriOfVersion(version).substr(tracking::kArtifactScheme.size());
+  return Download(rooms, TRY(KeyOfArtifactPath(root + "/" + path)), path);
+}
+
+Result<net::HttpResponse> GetOfLoggedModel(Rooms& rooms, const net::HttpRequest& request) {
+  const Call call = TRY(DecodeCall(request));
+  const std::string path = TRY(RequireText(call.fields, "artifact_file_path"));
+  const tracking::LoggedModel model =
+      TRY(rooms.tracking.GetLoggedModel(request.GetParam("model_id")));
+  const std::string root = model.artifact_uri.substr(tracking::kArtifactScheme.size());
+  return Download(rooms, TRY(KeyOfArtifactPath(root + "/" + path)), path);
+}
+
+// How the page keeps an image or a table with a run.
+base::Status UploadToRun(Rooms& rooms, net::HttpRequest& request) {
+  const std::optional<std::string> path = request.GetQuery("path");
+  const std::optional<std::string> run_id = request.GetQuery("run_uuid");
+  if (!run_id || run_id->empty()) return Missing("run_uuid");
+  if (!path || path->empty()) return Missing("path");
+  const tracking::Run run = TRY(rooms.tracking.GetRun(*run_id));
+  return UploadTo(rooms, request,
+                  run.info.artifact_uri.substr(tracking::kArtifactScheme.size()) + "/" + *path);
 }
 
 Result<net::HttpResponse> GetProxied(Rooms& rooms, const net::HttpRequest& request) {
@@ -200,18 +238,33 @@ net::HttpResponse Answer(const base::Status& status) {
 
 }  // namespace
 
+Result<Json> ListArtifactsOfRun(Rooms& rooms, const Call& call) {
+  const tracking::Run run = TRY(rooms.tracking.GetRun(TRY(RequireRunId(call.fields))));
+  return ListBelow(rooms, run.info.artifact_uri, TRY(OptionalText(call.fields, "path")));
+}
+
 void AddArtifactRoutes(Routes& routes) {
-  routes.Add("GET", "artifacts/list", ListOfRun);
+  routes.Add("GET", "artifacts/list", ListArtifactsOfRun);
   routes.Add("GET", "logged-models/{model_id}/artifacts/directories", ListOfLoggedModel);
   net::Router& router = routes.router();
   const std::shared_ptr<Rooms> rooms = routes.rooms();
-  for (const char* path : {"/get-artifact", "/ajax-api/2.0/mlflow/get-artifact"}) {
-    router.AddBlocking("GET", path, [rooms](net::HttpRequest& request) {
-      return Answer(GetOfRun(*rooms, request));
+  const auto add_download = [&](const std::string& path, auto find) {
+    router.AddBlocking("GET", path, [rooms, find](net::HttpRequest& request) {
+      return Answer(find(*rooms, request));
+    });
+  };
+  for (const std::string start : {"", "/mlflow"}) {
+    add_download(start + "/get-artifact", GetOfRun);
+    add_download(start + "/model-versions/get-artifact", GetOfVersion);
+  }
+  for (const std::string& prefix : Routes::Prefixes("2.0/mlflow")) {
+    add_download(prefix + "/get-artifact", GetOfRun);
+    add_download(prefix + "/logged-models/{model_id}/artifacts/files", GetOfLoggedModel);
+    router.AddStreaming("POST", prefix + "/upload-artifact", [rooms](net::HttpRequest& request) {
+      return Answer(UploadToRun(*rooms, request));
     });
   }
-  for (const std::string start :
-       {"/api/2.0/mlflow-artifacts/artifacts", "/ajax-api/2.0/mlflow-artifacts/artifacts"}) {
+  for (const std::string& start : Routes::Prefixes("2.0/mlflow-artifacts/artifacts")) {
     router.AddBlocking("GET", start, [rooms](net::HttpRequest& request) {
       const Result<Call> call = DecodeCall(request);
       if (!call.ok()) return ErrorResponse(call.status());
@@ -223,7 +276,7 @@ void AddArtifactRoutes(Routes& routes) {
       return Answer(GetProxied(*rooms, request));
     });
     router.AddStreaming("PUT", start + "/{path...}", [rooms](net::HttpRequest& request) {
-      return Answer(Upload(*rooms, request));
+      return Answer(UploadTo(*rooms, request, request.GetParam("path")));
     });
     router.AddBlocking("DELETE", start + "/{path...}", [rooms](net::HttpRequest& request) {
       return Answer(Delete(*rooms, request));

@@ -71,16 +71,24 @@ base::Status WrongType(const base::Json& value, std::string_view name, std::stri
 base::Result<int64_t> OffsetOf(const base::Json& fields);
 std::string TokenFor(int64_t offset);
 
-// Where routes are added; each stands below /api/2.0/mlflow/ and /ajax-api/2.0/mlflow/.
+// Where routes are added; each stands below /api/, /ajax-api/ and, for the page at /mlflow/,
+// /mlflow/ajax-api/.
 class Routes {
  public:
   Routes(net::Router& router, std::shared_ptr<Rooms> rooms)
       : router_(router), rooms_(std::move(rooms)) {}
+  // Below 2.0/mlflow/.
   void Add(std::string_view method, std::string_view path, Handler handler);
+  // Below 3.0/mlflow/.
+  void Add3(std::string_view method, std::string_view path, Handler handler);
+  // "/api/2.0/mlflow" and its twins, for `path` "2.0/mlflow".
+  static std::vector<std::string> Prefixes(std::string_view path);
   net::Router& router() { return router_; }
   [[nodiscard]] const std::shared_ptr<Rooms>& rooms() const { return rooms_; }
 
  private:
+  void AddBelow(std::string_view start, std::string_view method, std::string_view path,
+                Handler handler);
   net::Router& router_;
   std::shared_ptr<Rooms> rooms_;  // handlers keep it
 };
@@ -91,5 +99,15 @@ void AddLoggedModelRoutes(Routes& routes);
 void AddRegisteredModelRoutes(Routes& routes);
 void AddModelVersionRoutes(Routes& routes);
 void AddArtifactRoutes(Routes& routes);
+void AddBrowserRoutes(Routes& routes);
+void AddTraceRoutes(Routes& routes);
+void AddGraphqlRoute(Routes& routes);
+
+// Handlers of a route that GraphQL asks, too.
+base::Result<base::Json> SearchRuns(Rooms& rooms, const Call& call);
+base::Result<base::Json> SearchModelVersions(Rooms& rooms, const Call& call);
+base::Result<base::Json> SearchDatasets(Rooms& rooms, const Call& call);
+base::Result<base::Json> HistoryBulkInterval(Rooms& rooms, const Call& call);
+base::Result<base::Json> ListArtifactsOfRun(Rooms& rooms, const Call& call);
 
 }  // namespace slipway::api::mlflow

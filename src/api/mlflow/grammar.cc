@@ -77,6 +77,27 @@ constexpr std::array<AttributeRule, 12> kLoggedModelAttributes = {
      {.name = "last_updated_timestamp_ms", .key = "last_updated_timestamp", .number = true},
      {.name = "last_updated_time", .key = "last_updated_timestamp", .number = true}}};
 
+constexpr std::array<PrefixRule, 7> kTracePrefixes = {{{"attributes", Entity::kAttribute},
+                                                       {"attribute", Entity::kAttribute},
+                                                       {"trace", Entity::kAttribute},
+                                                       {"tags", Entity::kTag},
+                                                       {"tag", Entity::kTag},
+                                                       {"metadata", Entity::kParam},
+                                                       {"request_metadata", Entity::kParam}}};
+constexpr std::array<AttributeRule, 12> kTraceAttributes = {
+    {{.name = "request_id", .key = "request_id", .list = true},
+     {.name = "client_request_id", .key = "client_request_id", .list = true, .in_order = false},
+     {.name = "status", .key = "status", .list = true},
+     {.name = "experiment_id", .key = "experiment_id", .in_filter = false},
+     {.name = "timestamp", .key = "timestamp_ms", .number = true},
+     {.name = "timestamp_ms", .key = "timestamp_ms", .number = true},
+     {.name = "execution_time", .key = "execution_time_ms", .number = true},
+     {.name = "execution_time_ms", .key = "execution_time_ms", .number = true},
+     {.name = "end_time", .key = "end_time_ms", .number = true},
+     {.name = "end_time_ms", .key = "end_time_ms", .number = true},
+     {.name = "name", .key = "mlflow.traceName", .list = true, .entity = Entity::kTag},
+     {.name = "run_id", .key = "mlflow.sourceRun", .list = true, .entity = Entity::kParam}}};
+
 }  // namespace
 
 const Grammar& RunGrammar() {
@@ -116,6 +137,15 @@ const Grammar& RegisteredModelGrammar() {
 const Grammar& ModelVersionGrammar() {
   static const Grammar kGrammar = {
       .prefixes = kTagPrefixes, .attributes = kVersionAttributes, .quoted_numbers = true};
+  return kGrammar;
+}
+
+const Grammar& TraceGrammar() {
+  static const Grammar kGrammar = {.prefixes = kTracePrefixes,
+                                   .attributes = kTraceAttributes,
+                                   .null_params = true,
+                                   .null_tags = true,
+                                   .order_values = true};
   return kGrammar;
 }
 

@@ -46,5 +46,6 @@ const Grammar& ExperimentGrammar();
 const Grammar& LoggedModelGrammar();
 const Grammar& RegisteredModelGrammar();
 const Grammar& ModelVersionGrammar();
+const Grammar& TraceGrammar();  // a param is metadata
 
 }  // namespace slipway::api::mlflow

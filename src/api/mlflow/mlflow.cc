@@ -6,9 +6,12 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "api/mlflow/call.h"
 #include "api/mlflow/errors.h"
+#include "api/mlflow/page.h"
+#include "base/config.h"
 #include "base/json.h"
 #include "base/status.h"
 #include "net/http.h"
@@ -45,18 +48,41 @@ net::HttpResponse ServerInfo(const net::HttpRequest&) {
 
 }  // namespace
 
+std::vector<std::string> Routes::Prefixes(std::string_view path) {
+  std::vector<std::string> prefixes;
+  for (const std::string_view start : {"/api/", "/ajax-api/", "/mlflow/ajax-api/"})
+    prefixes.push_back(std::string(start) + std::string(path));
+  return prefixes;
+}
+
 void Routes::Add(std::string_view method, std::string_view path, Handler handler) {
+  AddBelow("2.0/mlflow/", method, path, std::move(handler));
+}
+
+void Routes::Add3(std::string_view method, std::string_view path, Handler handler) {
+  AddBelow("3.0/mlflow/", method, path, std::move(handler));
+}
+
+void Routes::AddBelow(std::string_view start, std::string_view method, std::string_view path,
+                      Handler handler) {
   const auto shared = std::make_shared<Handler>(std::move(handler));
-  for (const std::string_view prefix : {"/api/2.0/mlflow/", "/ajax-api/2.0/mlflow/"}) {
-    router_.AddBlocking(method, std::string(prefix) + std::string(path),
+  for (const std::string& prefix : Prefixes(start)) {
+    router_.AddBlocking(method, prefix + std::string(path),
                         [rooms = rooms_, shared](net::HttpRequest& request) {
                           return Answer(*rooms, *shared, request);
                         });
   }
 }
 
+void Describe(base::Schema& schema, MlflowSettings& settings) {
+  schema.Add(
+      "mlflow.ui", &settings.ui,
+      "MLflow's own page at /mlflow/: the folder with its index.html (mlflow/server/js/build "
+      "of an installed mlflow), `auto` to look for one, or `off`.");
+}
+
 void Register(net::Router& router, tracking::Tracking& tracking, registry::Registry& registry,
-              storage::Blobs& blobs) {
+              storage::Blobs& blobs, const MlflowSettings& settings) {
   // The handlers live in the router and share this.
   const auto rooms = std::make_shared<Rooms>(Rooms{tracking, registry, blobs});
   Routes routes(router, rooms);
@@ -66,13 +92,17 @@ void Register(net::Router& router, tracking::Tracking& tracking, registry::Regis
   AddRegisteredModelRoutes(routes);
   AddModelVersionRoutes(routes);
   AddArtifactRoutes(routes);
-  for (const std::string_view prefix : {"/api/3.0/mlflow", "/ajax-api/3.0/mlflow"}) {
-    router.AddBlocking("GET", std::string(prefix) + "/server-info", ServerInfo);
-    router.OnNotFound(std::string(prefix) + "/", NoSuchEndpoint);
+  AddTraceRoutes(routes);
+  AddBrowserRoutes(routes);
+  AddGraphqlRoute(routes);
+  AddPage(router, settings.ui);
+  for (const std::string& prefix : Routes::Prefixes("3.0/mlflow")) {
+    router.AddBlocking("GET", prefix + "/server-info", ServerInfo);
+    router.OnNotFound(prefix + "/", NoSuchEndpoint);
   }
-  for (const std::string_view prefix : {"/api/2.0/mlflow", "/ajax-api/2.0/mlflow"}) {
-    router.OnNotFound(std::string(prefix) + "/", NoSuchEndpoint);
-    router.OnNotFound(std::string(prefix) + "-artifacts/", NoSuchEndpoint);
+  for (const std::string& prefix : Routes::Prefixes("2.0/mlflow")) {
+    router.OnNotFound(prefix + "/", NoSuchEndpoint);
+    router.OnNotFound(prefix + "-artifacts/", NoSuchEndpoint);
   }
   router.AddBlocking("GET", "/version", [](const net::HttpRequest&) {
     return net::HttpResponse::Text(200, std::string(kMlflowVersion));

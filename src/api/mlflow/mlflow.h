@@ -3,6 +3,9 @@
 // proxy. docs/protocols/mlflow.md lists the routes and where we differ.
 #pragma once
 
+#include <string>
+
+#include "base/config.h"
 #include "net/http.h"
 #include "registry/registry.h"
 #include "storage/blobs.h"
@@ -10,9 +13,15 @@
 
 namespace slipway::api::mlflow {
 
-// Adds /api/2.0/mlflow, /api/2.0/mlflow-artifacts, their /ajax-api twins,
-// /api/3.0/mlflow/server-info, /get-artifact and /version. What is given outlives the router.
+struct MlflowSettings {
+  // MLflow's own page at /mlflow/: the folder with its index.html, "auto" or "off".
+  std::string ui = "auto";
+};
+void Describe(base::Schema& schema, MlflowSettings& settings);
+
+// Adds /api/2.0/mlflow, /api/2.0/mlflow-artifacts, /api/3.0/mlflow, their /ajax-api twins,
+// /get-artifact, /graphql, /v1/traces, /version and /mlflow/. What is given outlives the router.
 void Register(net::Router& router, tracking::Tracking& tracking, registry::Registry& registry,
-              storage::Blobs& blobs);
+              storage::Blobs& blobs, const MlflowSettings& settings);
 
 }  // namespace slipway::api::mlflow

@@ -193,7 +193,9 @@ registry::VersionQuery Narrowed(const std::vector<tracking::Condition>& conditio
   return query;
 }
 
-Result<Json> Search(Rooms& rooms, const Call& call) {
+}  // namespace
+
+Result<Json> SearchModelVersions(Rooms& rooms, const Call& call) {
   Json fields = call.fields;
   const int64_t limit = std::min(
       TRY(OptionalNumber(fields, "max_results")).value_or(kUsualVersions), tracking::kMostPerPage);
@@ -215,8 +217,6 @@ Result<Json> Search(Rooms& rooms, const Call& call) {
   return answer;
 }
 
-}  // namespace
-
 void AddModelVersionRoutes(Routes& routes) {
   routes.Add("POST", "model-versions/create", Create);
   routes.Add("GET", "model-versions/get", Get);
@@ -226,7 +226,7 @@ void AddModelVersionRoutes(Routes& routes) {
   routes.Add("DELETE", "model-versions/delete-tag", DeleteTag);
   routes.Add("POST", "model-versions/transition-stage", TransitionStage);
   routes.Add("GET", "model-versions/get-download-uri", GetDownloadUri);
-  routes.Add("GET", "model-versions/search", Search);
+  routes.Add("GET", "model-versions/search", SearchModelVersions);
 }
 
 }  // namespace slipway::api::mlflow

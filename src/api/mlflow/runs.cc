@@ -207,17 +207,6 @@ Result<Json> LogModel(Rooms& rooms, const Call& call) {
   return Json::MakeObject();
 }
 
-Result<Json> Search(Rooms& rooms, const Call& call) {
-  tracking::SearchQuery query = TRY(DecodeSearch(call.fields, "run_view_type", RunGrammar()));
-  query.experiment_ids = TRY(OptionalTexts(call.fields, "experiment_ids"));
-  const tracking::Page<tracking::Run> page = TRY(rooms.tracking.SearchRuns(query));
-  Json runs = Json::MakeArray();
-  for (const tracking::Run& run : page.items) runs.Append(RunJson(run));
-  Json answer = Json::MakeObject({{"runs", std::move(runs)}});
-  if (page.more) answer.Set("next_page_token", TokenFor(query.offset + query.limit));
-  return answer;
-}
-
 Result<Json> History(Rooms& rooms, const Call& call) {
   const int64_t offset = TRY(OffsetOf(call.fields));
   const int64_t limit = TRY(OptionalNumber(call.fields, "max_results")).value_or(kUsualHistory);
@@ -235,13 +224,24 @@ Result<Json> History(Rooms& rooms, const Call& call) {
 
 }  // namespace
 
+Result<Json> SearchRuns(Rooms& rooms, const Call& call) {
+  tracking::SearchQuery query = TRY(DecodeSearch(call.fields, "run_view_type", RunGrammar()));
+  query.experiment_ids = TRY(OptionalTexts(call.fields, "experiment_ids"));
+  const tracking::Page<tracking::Run> page = TRY(rooms.tracking.SearchRuns(query));
+  Json runs = Json::MakeArray();
+  for (const tracking::Run& run : page.items) runs.Append(RunJson(run));
+  Json answer = Json::MakeObject({{"runs", std::move(runs)}});
+  if (page.more) answer.Set("next_page_token", TokenFor(query.offset + query.limit));
+  return answer;
+}
+
 void AddRunRoutes(Routes& routes) {
   routes.Add("POST", "runs/create", Create);
   routes.Add("GET", "runs/get", Get);
   routes.Add("POST", "runs/update", Update);
   routes.Add("POST", "runs/delete", Delete);
   routes.Add("POST", "runs/restore", Restore);
-  routes.Add("POST", "runs/search", Search);
+  routes.Add("POST", "runs/search", SearchRuns);
   routes.Add("POST", "runs/log-metric", LogMetric);
   routes.Add("POST", "runs/log-parameter", LogParam);
   routes.Add("POST", "runs/log-batch", LogBatch);

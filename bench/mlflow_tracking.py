@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tracking beside `mlflow server`: the same requests over kept-alive connections, every write on disk before its answer
+(both servers' databases are SQLite files).
+
+mlflow_tracking.py [--runs 10000] [--seconds 3] [--only ours|mlflow] [--workers N]: one JSON line a measurement, then a
+table with ratios. `mlflow server` is started with its defaults, or with --workers N.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import selectors
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import requests
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+from slipway_server import Server  # noqa: E402
+
+CONNECTIONS = 16
+FIRST_MS = 1_700_000_000_000
+
+
+class Connection:
+    def __init__(self, address):
+        self.socket = socket.create_connection(address)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.received = b""
+        self.sent_at = 0.0
+
+    def send(self, request: bytes):
+        self.sent_at = time.perf_counter()
+        self.socket.sendall(request)
+
+    def answer(self):
+        """The status once the whole answer is here, else None."""
+        self.received += self.socket.recv(1 << 20)
+        head, separator, body = self.received.partition(b"\r\n\r\n")
+        if not separator:
+            return None
+        length = next(int(x[15:]) for x in head.lower().split(b"\r\n") if x.startswith(b"content-length:"))
+        if len(body) < length:
+            return None
+        self.received = b""
+        return int(head[9:12])
+
+
+def message(method: str, path: str, body: dict | None = None) -> bytes:
+    payload = json.dumps(body).encode() if body is not None else b""
+    head = f"{method} /api/2.0/mlflow/{path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(payload)}\r\n\r\n".encode() + payload
+
+
+def load(address, make, seconds: float, connections: int) -> dict:
+    """Keeps `connections` requests of `make(n)` under way; the first fifth of the time is not counted."""
+    poll = selectors.DefaultSelector()
+    number = 0
+    for _ in range(connections):
+        connection = Connection(address)
+        poll.register(connection.socket, selectors.EVENT_READ, connection)
+        connection.send(make(number))
+        number += 1
+    begin = time.perf_counter()
+    counted, end = begin + seconds / 5, begin + seconds
+    latencies = []
+    while (now := time.perf_counter()) < end:
+        for key, _ in poll.select(1):
+            connection = key.data
+            status = connection.answer()
+            if status is None:
+                continue
+            assert status == 200, f"{status} for request {number}"
+            if now >= counted:
+                latencies.append(time.perf_counter() - connection.sent_at)
+            connection.send(make(number))
+            number += 1
+    for key in list(poll.get_map().values()):
+        key.fileobj.close()
+    latencies.sort()
+    return {
+        "per_s": round(len(latencies) / (end - counted), 1),
+        "p50_ms": round(statistics.median(latencies) * 1000, 2),
+        "p99_ms": round(latencies[int(len(latencies) * 0.99)] * 1000, 2),
+    }
+
+
+def measurements(run_id: str, experiment: str):
+    """name -> (request of its number, connections)"""
+
+    def metric(n):
+        return {"key": f"m{n % 8}", "value": n * 0.5, "timestamp": FIRST_MS + n, "step": n}
+
+    search = {
+        "experiment_ids": [experiment],
+        "filter": "metrics.auc > 0.9 AND params.depth = '3'",
+        "order_by": ["metrics.auc DESC"],
+        "max_results": 100,
+    }
+    page = {"experiment_ids": [experiment], "order_by": ["metrics.auc DESC"], "max_results": 1000}
+    batch = {"run_id": run_id}
+    return {
+        "log-metric": (lambda n: message("POST", "runs/log-metric", {"run_id": run_id, **metric(n)}), CONNECTIONS),
+        "log-metric, 1 connection": (
+            lambda n: message("POST", "runs/log-metric", {"run_id": run_id, **metric(n + 10**7)}),
+            1,
+        ),
+        "log-batch of 100": (
+            lambda n: message(
+                "POST", "runs/log-batch", {**batch, "metrics": [metric(2 * 10**7 + n * 100 + i) for i in range(100)]}
+            ),
+            CONNECTIONS,
+        ),
+        "get-run": (lambda n: message("GET", f"runs/get?run_id={run_id}"), CONNECTIONS),
+        "get-run, 1 connection": (lambda n: message("GET", f"runs/get?run_id={run_id}"), 1),
+        "search-runs, 1 connection": (lambda n: message("POST", "runs/search", search), 1),
+        "a page of 1000 runs, 1 connection": (lambda n: message("POST", "runs/search", page), 1),
+    }
+
+
+def new_run(url: str) -> tuple[str, str]:
+    post = f"{url}/api/2.0/mlflow"
+    experiment = requests.post(f"{post}/experiments/create", json={"name": "bench"}, timeout=60).json()["experiment_id"]
+    body = {"experiment_id": experiment, "start_time": FIRST_MS}
+    run_id = requests.post(f"{post}/runs/create", json=body, timeout=60).json()["run"]["info"]["run_id"]
+    values = {
+        "run_id": run_id,
+        "metrics": [{"key": f"k{i}", "value": i, "timestamp": 1, "step": 0} for i in range(30)],
+        "params": [{"key": f"k{i}", "value": str(i)} for i in range(30)],
+    }
+    assert requests.post(f"{post}/runs/log-batch", json=values, timeout=60).status_code == 200
+    return experiment, run_id
+
+
+def measure(name: str, url: str, experiment: str, run_id: str, seconds: float) -> dict:
+    host, port = url.removeprefix("http://").split(":")
+    results = {}
+    for what, (make, connections) in measurements(run_id, experiment).items():
+        results[what] = load((host, int(port)), make, seconds, connections)
+        print(json.dumps({"server": name, "what": what, **results[what]}), flush=True)
+    return results
+
+
+def depth_and_auc(i: int) -> tuple[str, float]:
+    return str(i % 10), (i * 7919 % 10_007) / 10_007
+
+
+def ours(options, folder: pathlib.Path) -> dict:
+    server = Server(folder / "slipway").start()
+    try:
+        experiment, run_id = new_run(server.url)
+        session = requests.Session()
+        for i in range(options.runs):
+            body = {"experiment_id": experiment, "start_time": FIRST_MS + i}
+            made = session.post(f"{server.url}/api/2.0/mlflow/runs/create", json=body, timeout=60).json()
+            depth, auc = depth_and_auc(i)
+            body = {
+                "run_id": made["run"]["info"]["run_id"],
+                "metrics": [{"key": "auc", "value": auc, "timestamp": FIRST_MS, "step": 0}],
+                "params": [{"key": "depth", "value": depth}],
+            }
+            session.post(f"{server.url}/api/2.0/mlflow/runs/log-batch", json=body, timeout=60).raise_for_status()
+        return measure("slipway", server.url, experiment, run_id, options.seconds)
+    finally:
+        server.stop()
+
+
+def mlflow_server(options, folder: pathlib.Path) -> dict:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    database = folder / "mlflow.db"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{database}", "--artifacts-destination", str(folder / "artifacts")]
+    if options.workers:
+        command += ["--workers", str(options.workers)]
+    with open(folder / "mlflow.log", "wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                requests.get(f"{url}/health", timeout=5).raise_for_status()
+                break
+            except requests.RequestException:
+                assert time.monotonic() < deadline, (folder / "mlflow.log").read_text()[-2000:]
+                time.sleep(0.2)
+        experiment, run_id = new_run(url)
+        seed_mlflow(database, int(experiment), options.runs)
+        return measure("mlflow server", url, experiment, run_id, options.seconds)
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def seed_mlflow(database: pathlib.Path, experiment: int, count: int) -> None:
+    """Into its tables at once: over REST it would take ten minutes."""
+    rows = [(f"{i:032x}", experiment, *depth_and_auc(i), FIRST_MS + i) for i in range(count)]
+    with sqlite3.connect(database, timeout=60) as base:
+        base.executemany(
+            "INSERT INTO runs (run_uuid, name, experiment_id, user_id, status, start_time, lifecycle_stage,"
+            " artifact_uri, source_type)"
+            " VALUES (?, ?, ?, 'bench', 'RUNNING', ?, 'active', 'mlflow-artifacts:/x', 'UNKNOWN')",
+            [(r[0], f"run-{r[0]}", r[1], r[4]) for r in rows],
+        )
+        for table in ("metrics", "latest_metrics"):
+            base.executemany(
+                f"INSERT INTO {table} (key, value, timestamp, step, is_nan, run_uuid) VALUES ('auc', ?, ?, 0, 0, ?)",
+                [(r[3], FIRST_MS, r[0]) for r in rows],
+            )
+        base.executemany(
+            "INSERT INTO params (key, value, run_uuid) VALUES ('depth', ?, ?)", [(r[2], r[0]) for r in rows]
+        )
+        base.executemany(
+            "INSERT INTO tags (key, value, run_uuid) VALUES ('mlflow.runName', ?, ?)",
+            [(f"run-{r[0]}", r[0]) for r in rows],
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--only", choices=["ours", "mlflow"])
+    parser.add_argument("--workers", type=int)
+    options = parser.parse_args()
+    results = {}
+    for name, run in {"ours": ours, "mlflow": mlflow_server}.items():
+        if options.only in (None, name):
+            with tempfile.TemporaryDirectory() as folder:
+                results[name] = run(options, pathlib.Path(folder))
+    if len(results) < 2:
+        return
+    print(f"{'':36}{'slipway':>12}{'mlflow':>12}{'ratio':>9}   p50 ms: slipway, mlflow")
+    for what, mine in results["ours"].items():
+        theirs = results["mlflow"][what]
+        ratio = mine["per_s"] / max(theirs["per_s"], 1e-9)
+        print(f"{what:36}{mine['per_s']:>12}{theirs['per_s']:>12}{ratio:>8.0f}x   {mine['p50_ms']}, {theirs['p50_ms']}")
+
+
+if __name__ == "__main__":
+    main()
