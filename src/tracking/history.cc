@@ -2,12 +2,9 @@
 // Tracking, what charts ask for: the histories of one metric over several runs, thinned out, and
 // the data sets of experiments.
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,35 +25,26 @@ base::Result<std::vector<Metric>> InRange(storage::Transaction& transaction,
   std::vector<Metric> metrics;
   for (const storage::Row& row : TRY(transaction.Query(
            "SELECT value, is_nan, timestamp_ms, step FROM tracking_metrics WHERE run_id = $1 AND "
-           "key = $2 AND step >= $3 AND step <= $4 ORDER BY step, timestamp_ms",
+           "key = $2 AND step >= $3 AND step <= $4 ORDER BY step, timestamp_ms, value, is_nan",
            {run_id, query.key, query.first_step, query.last_step}))) {
-    const double value =
-        row.Int(1) != 0 ? std::numeric_limits<double>::quiet_NaN() : row.Double(0);
+    const double value = row.Int(1) != 0 ? std::numeric_limits<double>::quiet_NaN() : row.Double(0);
     metrics.push_back({query.key, value, row.Int(2), row.Int(3), {}, {}, {}});
   }
   return metrics;
 }
 
-// At most `most` of the steps, evenly spaced, the first and the last among them.
-void Thin(const std::vector<Metric>& metrics, int64_t most, std::set<int64_t>& kept) {
-  std::vector<int64_t> steps;
-  for (const Metric& metric : metrics) {
-    if (steps.empty() || steps.back() != metric.step) steps.push_back(metric.step);
+// The first of each of `most` parts that differ by one at most (the longer ones first, as SQL's
+// NTILE cuts), and the last of all instead of the last part's first: MLflow's choice.
+std::vector<size_t> Thinned(size_t count, size_t most) {
+  std::vector<size_t> kept;
+  const size_t parts = std::min(count, most);
+  size_t at = 0;
+  for (size_t part = 0; part < parts; ++part) {
+    kept.push_back(at);
+    at += count / parts + (part < count % parts ? 1 : 0);
   }
-  const auto count = static_cast<int64_t>(steps.size());
-  if (count <= most) {
-    kept.insert(steps.begin(), steps.end());
-    return;
-  }
-  if (most == 1) {
-    kept.insert(steps.back());
-    return;
-  }
-  const double stride = static_cast<double>(count - 1) / static_cast<double>(most - 1);
-  for (int64_t i = 0; i < most; ++i) {
-    const double at = std::nearbyint(static_cast<double>(i) * stride);
-    kept.insert(steps[static_cast<size_t>(at)]);
-  }
+  if (!kept.empty()) kept.back() = count - 1;
+  return kept;
 }
 
 }  // namespace
@@ -65,20 +53,10 @@ base::Result<std::vector<RunMetric>> Tracking::Histories(const HistoryQuery& que
   std::vector<RunMetric> found;
   TRY(state_->database.Read([&](storage::Transaction& transaction) -> base::Status {
     found.clear();
-    std::vector<std::vector<Metric>> of_runs;
-    std::set<int64_t> ends;  // of every run, shown for all
     for (const std::string& run_id : query.run_ids) {
-      of_runs.push_back(TRY(InRange(transaction, run_id, query)));
-      if (of_runs.back().empty()) continue;
-      ends.insert(of_runs.back().front().step);
-      ends.insert(of_runs.back().back().step);
-    }
-    for (size_t i = 0; i < of_runs.size(); ++i) {
-      std::set<int64_t> kept = ends;
-      Thin(of_runs[i], query.most_steps, kept);
-      for (Metric& metric : of_runs[i]) {
-        if (kept.contains(metric.step)) found.push_back({query.run_ids[i], std::move(metric)});
-      }
+      std::vector<Metric> metrics = TRY(InRange(transaction, run_id, query));
+      for (const size_t i : Thinned(metrics.size(), static_cast<size_t>(query.most)))
+        found.push_back({run_id, std::move(metrics[i])});
     }
     return {};
   }));

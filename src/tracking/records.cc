@@ -23,7 +23,8 @@
 namespace slipway::tracking {
 namespace {
 
-constexpr size_t kIdsPerQuery = 500;
+// SQLite finds the names of parameters one by one: many short lists are faster than one long.
+constexpr size_t kIdsPerQuery = 100;
 
 // Runs `sql` (whose "IN (?)" takes ids) for groups of ids and hands each row to the item it belongs
 // to: column 0 is the id.
@@ -115,10 +116,11 @@ base::Status CheckTags(const Tags& tags, size_t most) {
   TRY(CheckCount("tags", tags.size(), most));
   for (const auto& [key, value] : tags) {
     TRY(CheckKey("tag", key));
-    if (value.size() > kMostTagBytes) {
-      return base::InvalidArgument("tags", "The value of tag '" + key + "' has " +
-                                               std::to_string(value.size()) + " bytes; at most " +
-                                               std::to_string(kMostTagBytes) + " are allowed.");
+    if (Characters(value) > kMostTagCharacters) {
+      return base::InvalidArgument(
+          "tags", "The value of tag '" + key + "' has " + std::to_string(Characters(value)) +
+                      " characters; at most " + std::to_string(kMostTagCharacters) +
+                      " are allowed.");
     }
   }
   return {};
@@ -128,11 +130,11 @@ base::Status CheckParams(const std::vector<Param>& params) {
   TRY(CheckCount("params", params.size(), kMostParamsPerCall));
   for (const Param& param : params) {
     TRY(CheckKey("param", param.key));
-    if (param.value.size() > kMostParamBytes) {
-      return base::InvalidArgument("params", "The value of param '" + param.key + "' has " +
-                                                 std::to_string(param.value.size()) +
-                                                 " bytes; at most " +
-                                                 std::to_string(kMostParamBytes) + " are allowed.");
+    if (Characters(param.value) > kMostParamCharacters) {
+      return base::InvalidArgument(
+          "params", "The value of param '" + param.key + "' has " +
+                        std::to_string(Characters(param.value)) + " characters; at most " +
+                        std::to_string(kMostParamCharacters) + " are allowed.");
     }
   }
   return {};

@@ -35,10 +35,17 @@ inline constexpr size_t kMostParamsPerCall = 100;
 inline constexpr size_t kMostTagsPerCall = 100;
 inline constexpr size_t kMostDatasetsPerCall = 1000;
 inline constexpr size_t kMostKeyBytes = 250;
-inline constexpr size_t kMostParamBytes = 6000;
-inline constexpr size_t kMostTagBytes = 8000;
+inline constexpr size_t kMostParamCharacters = 6000;
+inline constexpr size_t kMostTagCharacters = 8000;
 inline constexpr size_t kMostExperimentNameBytes = 500;
 inline constexpr int64_t kMostPerPage = 50'000;
+
+// Of UTF-8: bytes that begin one.
+constexpr size_t Characters(std::string_view text) {
+  size_t count = 0;
+  for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0U) != 0x80U ? 1 : 0;
+  return count;
+}
 
 // "artifacts/<experiment>/<run>/artifacts" and so on are blob folders; clients see the same below
 // "mlflow-artifacts:/".
@@ -163,7 +170,7 @@ struct HistoryQuery {
   std::string key;
   int64_t first_step = 0;  // to last_step, both included
   int64_t last_step = 0;
-  int64_t most_steps = 0;  // of each run, evenly spaced; the ends of every run come on top
+  int64_t most = 0;  // of each run: evenly spaced values, the last among them
 };
 struct RunMetric {
   std::string run_id;

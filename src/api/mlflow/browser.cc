@@ -25,7 +25,7 @@ using base::Json;
 using base::Result;
 
 constexpr int64_t kMostValues = 25'000;
-constexpr int64_t kMostSteps = 2500;
+constexpr int64_t kMostSampled = 2500;
 constexpr size_t kMostRuns = 100;
 constexpr size_t kMostExperiments = 20;
 
@@ -50,7 +50,7 @@ Result<Json> HistoryBulk(Rooms& rooms, const Call& call) {
   const std::string key = TRY(RequireText(call.fields, "metric_key"));
   Json metrics = Json::MakeArray();
   for (const std::string& run_id : TRY(RunIds(call.fields, "run_id"))) {
-    const auto page = TRY(rooms.tracking.MetricHistory(run_id, key, 0, most));
+    const auto page = TRY(HistoryOf(rooms, run_id, key, 0, most));
     for (const tracking::Metric& metric : page.items) {
       if (metrics.AsArray().size() < static_cast<size_t>(most))
         metrics.Append(WithRunId({run_id, metric}));
@@ -76,10 +76,10 @@ Result<Json> HistoryBulkInterval(Rooms& rooms, const Call& call) {
   tracking::HistoryQuery query;
   query.run_ids = TRY(RunIds(call.fields, "run_ids"));
   query.key = TRY(RequireText(call.fields, "metric_key"));
-  query.most_steps = TRY(OptionalNumber(call.fields, "max_results")).value_or(kMostSteps);
-  if (query.most_steps < 1 || query.most_steps > kMostSteps) {
+  query.most = TRY(OptionalNumber(call.fields, "max_results")).value_or(kMostSampled);
+  if (query.most < 1 || query.most > kMostSampled) {
     return base::InvalidArgument(
-        "max_results", "max_results must be between 1 and " + std::to_string(kMostSteps) + ".");
+        "max_results", "max_results must be between 1 and " + std::to_string(kMostSampled) + ".");
   }
   const std::optional<int64_t> first = TRY(OptionalNumber(call.fields, "start_step"));
   const std::optional<int64_t> last = TRY(OptionalNumber(call.fields, "end_step"));
@@ -87,7 +87,7 @@ Result<Json> HistoryBulkInterval(Rooms& rooms, const Call& call) {
     return base::InvalidArgument(
         "start_step", "If either start step or end step are specified, both must be specified.");
   }
-  query.first_step = first.value_or(0);
+  query.first_step = first.value_or(std::numeric_limits<int64_t>::min());
   query.last_step = last.value_or(std::numeric_limits<int64_t>::max());
   if (query.first_step > query.last_step) {
     return base::InvalidArgument("end_step",

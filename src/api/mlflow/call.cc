@@ -4,6 +4,7 @@
 #include "api/mlflow/call.h"
 
 #include <charconv>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -140,6 +141,10 @@ base::Result<std::optional<int64_t>> OptionalNumber(const base::Json& fields,
   const base::Json* value = FindValue(fields, name);
   if (value == nullptr) return std::optional<int64_t>();
   if (value->is_int()) return std::optional(value->AsInt());
+  // MLflow takes any number and leaves out its fraction.
+  constexpr double kMost = 9e18;
+  if (value->is_number() && std::abs(value->AsDouble()) < kMost)
+    return std::optional(static_cast<int64_t>(value->AsDouble()));
   if (value->is_string()) {
     if (const std::optional<int64_t> number = ParseInteger(value->AsString())) return number;
   }

@@ -108,6 +108,9 @@ base::Result<base::Json> SearchRuns(Rooms& rooms, const Call& call);
 base::Result<base::Json> SearchModelVersions(Rooms& rooms, const Call& call);
 base::Result<base::Json> SearchDatasets(Rooms& rooms, const Call& call);
 base::Result<base::Json> HistoryBulkInterval(Rooms& rooms, const Call& call);
+base::Result<tracking::Page<tracking::Metric>> HistoryOf(Rooms& rooms, const std::string& run_id,
+                                                         const std::string& key, int64_t offset,
+                                                         int64_t limit);
 base::Result<base::Json> ListArtifactsOfRun(Rooms& rooms, const Call& call);
 
 }  // namespace slipway::api::mlflow

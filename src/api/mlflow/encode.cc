@@ -98,14 +98,22 @@ base::Json RunJson(const tracking::Run& run) {
   for (const tracking::ModelLink& model : run.model_outputs) {
     outputs.Append(base::Json::MakeObject({{"model_id", model.model_id}, {"step", model.step}}));
   }
-  return base::Json::MakeObject(
-      {{"info", RunInfoJson(run.info)},
-       {"data", base::Json::MakeObject({{"metrics", MetricsJson(run.metrics)},
-                                        {"params", ParamsJson(run.params)},
-                                        {"tags", TagsJson(run.tags)}})},
-       {"inputs", base::Json::MakeObject({{"dataset_inputs", std::move(datasets)},
-                                          {"model_inputs", std::move(inputs)}})},
-       {"outputs", base::Json::MakeObject({{"model_outputs", std::move(outputs)}})}});
+  // Set moves what MakeObject's list would copy, and a page may have thousands of runs.
+  base::Json data = base::Json::MakeObject();
+  data.Set("metrics", MetricsJson(run.metrics));
+  data.Set("params", ParamsJson(run.params));
+  data.Set("tags", TagsJson(run.tags));
+  base::Json all_inputs = base::Json::MakeObject();
+  all_inputs.Set("dataset_inputs", std::move(datasets));
+  all_inputs.Set("model_inputs", std::move(inputs));
+  base::Json all_outputs = base::Json::MakeObject();
+  all_outputs.Set("model_outputs", std::move(outputs));
+  base::Json json = base::Json::MakeObject();
+  json.Set("info", RunInfoJson(run.info));
+  json.Set("data", std::move(data));
+  json.Set("inputs", std::move(all_inputs));
+  json.Set("outputs", std::move(all_outputs));
+  return json;
 }
 
 base::Json LoggedModelJson(const tracking::LoggedModel& model) {

@@ -27,7 +27,37 @@ constexpr int64_t kUsualHistory = 25'000;
 constexpr size_t kMostBatchBytes = 1'000'000;
 constexpr std::string_view kHistoryTag = "mlflow.log-model.history";
 
-Json WithRun(const tracking::Run& run) { return Json::MakeObject({{"run", RunJson(run)}}); }
+// As MLflow's server does, values that are too long are cut, not refused: what a library logs by
+// itself must not stop a training.
+std::string Cut(std::string text, size_t most) {
+  if (text.size() <= most || tracking::Characters(text) <= most) return text;
+  size_t count = 0;
+  size_t end = 0;
+  while (end < text.size()) {
+    const bool begins = (static_cast<unsigned char>(text[end]) & 0xC0U) != 0x80U;
+    if (begins && count++ == most) break;
+    ++end;
+  }
+  text.resize(end);
+  return text;
+}
+
+tracking::Tags CutTags(tracking::Tags tags) {
+  for (auto& [key, value] : tags) value = Cut(std::move(value), tracking::kMostTagCharacters);
+  return tags;
+}
+
+std::vector<tracking::Param> CutParams(std::vector<tracking::Param> params) {
+  for (tracking::Param& param : params)
+    param.value = Cut(std::move(param.value), tracking::kMostParamCharacters);
+  return params;
+}
+
+Json WithRun(const tracking::Run& run) {
+  Json answer = Json::MakeObject();
+  answer.Set("run", RunJson(run));
+  return answer;
+}
 
 // Clients send a status by its name; protobuf's JSON also allows its number.
 Result<std::optional<std::string>> StatusField(const Json& fields) {
@@ -63,7 +93,7 @@ Result<Json> Create(Rooms& rooms, const Call& call) {
   const tracking::Run run =
       TRY(rooms.tracking.CreateRun(experiment, TRY(OptionalText(call.fields, "run_name")), user,
                                    TRY(OptionalNumber(call.fields, "start_time")).value_or(0),
-                                   TRY(OptionalTags(call.fields, "tags")), call.actor));
+                                   CutTags(TRY(OptionalTags(call.fields, "tags"))), call.actor));
   return WithRun(run);
 }
 
@@ -119,13 +149,15 @@ Result<Json> LogParam(Rooms& rooms, const Call& call) {
   tracking::LogBatch batch;
   batch.params.push_back(
       {TRY(RequireText(call.fields, "key")), TRY(OptionalText(call.fields, "value"))});
+  batch.params = CutParams(std::move(batch.params));
   TRY(rooms.tracking.Log(TRY(RequireRunId(call.fields)), batch));
   return Json::MakeObject();
 }
 
 Result<Json> SetTag(Rooms& rooms, const Call& call) {
   tracking::LogBatch batch;
-  batch.tags[TRY(RequireText(call.fields, "key"))] = TRY(OptionalText(call.fields, "value"));
+  batch.tags[TRY(RequireText(call.fields, "key"))] =
+      Cut(TRY(OptionalText(call.fields, "value")), tracking::kMostTagCharacters);
   TRY(rooms.tracking.Log(TRY(RequireRunId(call.fields)), batch));
   return Json::MakeObject();
 }
@@ -146,8 +178,8 @@ Result<Json> LogBatch(Rooms& rooms, const Call& call) {
   if (const Json::Array* metrics = TRY(OptionalObjects(call.fields, "metrics"))) {
     for (const Json& metric : *metrics) batch.metrics.push_back(TRY(DecodeMetric(metric)));
   }
-  batch.params = TRY(OptionalParams(call.fields, "params"));
-  batch.tags = TRY(OptionalTags(call.fields, "tags"));
+  batch.params = CutParams(TRY(OptionalParams(call.fields, "params")));
+  batch.tags = CutTags(TRY(OptionalTags(call.fields, "tags")));
   TRY(rooms.tracking.Log(TRY(RequireRunId(call.fields)), batch));
   return Json::MakeObject();
 }
@@ -199,7 +231,7 @@ Result<Json> LogModel(Rooms& rooms, const Call& call) {
   }
   history.Append(std::move(model));
   Json::Array& models = history.AsArray();
-  while (models.size() > 1 && history.Dump().size() > tracking::kMostTagBytes)
+  while (models.size() > 1 && history.Dump().size() > tracking::kMostTagCharacters)
     models.erase(models.begin());
   tracking::LogBatch batch;
   batch.tags[std::string(kHistoryTag)] = history.Dump();
@@ -213,8 +245,9 @@ Result<Json> History(Rooms& rooms, const Call& call) {
   if (limit < 1 || limit > tracking::kMostPerPage) {
     return WrongType(Json(limit), "max_results", "1 to " + std::to_string(tracking::kMostPerPage));
   }
-  const tracking::Page<tracking::Metric> page = TRY(rooms.tracking.MetricHistory(
-      TRY(RequireRunId(call.fields)), TRY(RequireText(call.fields, "metric_key")), offset, limit));
+  const tracking::Page<tracking::Metric> page =
+      TRY(HistoryOf(rooms, TRY(RequireRunId(call.fields)),
+                    TRY(RequireText(call.fields, "metric_key")), offset, limit));
   Json metrics = Json::MakeArray();
   for (const tracking::Metric& metric : page.items) metrics.Append(MetricJson(metric));
   Json answer = Json::MakeObject({{"metrics", std::move(metrics)}});
@@ -224,13 +257,26 @@ Result<Json> History(Rooms& rooms, const Call& call) {
 
 }  // namespace
 
+// A run that is not there has no values, as on MLflow's server: the page compares runs that may be
+// gone.
+Result<tracking::Page<tracking::Metric>> HistoryOf(Rooms& rooms, const std::string& run_id,
+                                                   const std::string& key, int64_t offset,
+                                                   int64_t limit) {
+  Result<tracking::Page<tracking::Metric>> page =
+      rooms.tracking.MetricHistory(run_id, key, offset, limit);
+  if (!page.ok() && page.status().reason() == "run_not_found")
+    return tracking::Page<tracking::Metric>{};
+  return page;
+}
+
 Result<Json> SearchRuns(Rooms& rooms, const Call& call) {
   tracking::SearchQuery query = TRY(DecodeSearch(call.fields, "run_view_type", RunGrammar()));
   query.experiment_ids = TRY(OptionalTexts(call.fields, "experiment_ids"));
   const tracking::Page<tracking::Run> page = TRY(rooms.tracking.SearchRuns(query));
   Json runs = Json::MakeArray();
   for (const tracking::Run& run : page.items) runs.Append(RunJson(run));
-  Json answer = Json::MakeObject({{"runs", std::move(runs)}});
+  Json answer = Json::MakeObject();
+  answer.Set("runs", std::move(runs));
   if (page.more) answer.Set("next_page_token", TokenFor(query.offset + query.limit));
   return answer;
 }
