@@ -3,6 +3,7 @@
 // the room.
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 
 namespace slipway::api::oip {
