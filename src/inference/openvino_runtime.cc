@@ -19,6 +19,7 @@
 #include "base/config.h"
 #include "base/files.h"
 #include "base/status.h"
+#include "inference/onnx_file/model_files.h"
 #include "inference/openvino/ov_abi.h"
 #include "inference/openvino/ov_library.h"
 #include "inference/openvino/ov_plan.h"
@@ -173,10 +174,14 @@ base::Result<std::unique_ptr<Session>> OpenVinoSession::Open(
   const std::string path = PathFor(source);
   std::unique_ptr<OpenVinoSession> session(new OpenVinoSession());
   session->library_ = std::move(library);
+  int64_t bytes = BytesBelow(path);
+  // OpenVINO opens the files that the model names by itself: they are held to the same places as
+  // ONNX Runtime's first.
+  if (path.ends_with(".onnx")) bytes = TRY(onnx::ModelFiles::Open(path)).size_bytes();
   TRY(session->Compile(path, properties));
   TRY(session->Describe());
   if (path.ends_with(".tflite")) TRY(session->NameBySignature(path));
-  session->memory_bytes_ = kSessionBytes + kCopiesOfWeights * BytesBelow(path);
+  session->memory_bytes_ = kSessionBytes + kCopiesOfWeights * bytes;
   return std::unique_ptr<Session>(std::move(session));
 }
 

@@ -71,6 +71,17 @@ TEST(OpenVinoLibrary, IsOpenedByTheFirstModelOnly) {
   EXPECT_EQ(other.status().reason(), "runtime_too_old");
 }
 
+TEST_F(OpenVino, WeightsOfAnOnnxModelLieBelowItsFolder) {
+  auto beside = Load("external.onnx");
+  ASSERT_NE(beside, nullptr);
+  EXPECT_FALSE(beside->description().outputs.empty());
+  for (const char* file : {"external_escape.onnx", "external_memory.onnx"}) {
+    auto refused = runtime_->Load(Source(file));
+    ASSERT_FALSE(refused.ok()) << file;
+    EXPECT_EQ(refused.status().reason(), "external_data_escapes") << refused.status().ToString();
+  }
+}
+
 TEST_F(OpenVino, RunsItsOwnFormat) {
   auto session = Load("linear.xml");
   EXPECT_EQ(session->description().platform, "openvino");

@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "base/status.h"
-#include "inference/onnx/model_files.h"
 #include "inference/onnx/ort_library.h"
 #include "inference/onnx/session_plan.h"
+#include "inference/onnx_file/model_files.h"
 #include "inference/runtime.h"
 
 namespace slipway::inference::onnx {

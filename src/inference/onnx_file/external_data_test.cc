@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "inference/onnx/external_data.h"
+#include "inference/onnx_file/external_data.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loading a version: before ONNX Runtime sees a model file, its references to other files are
 // found.
-#include "inference/onnx/external_data.h"
+#include "inference/onnx_file/external_data.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loading a version: before ONNX Runtime sees a model, its files are opened, each below the
 // model's folder.
-#include "inference/onnx/model_files.h"
+#include "inference/onnx_file/model_files.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -18,7 +18,7 @@
 
 #include "base/files.h"
 #include "base/status.h"
-#include "inference/onnx/external_data.h"
+#include "inference/onnx_file/external_data.h"
 
 namespace slipway::inference::onnx {
 namespace {
