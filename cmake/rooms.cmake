@@ -77,7 +77,7 @@ function(slipway_room)
   foreach(kind sources testing store_tests tests)
     set(${kind} ${kept})
   endforeach()
-  list(FILTER sources EXCLUDE REGEX "(_test|_testing|/testing)\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "(_test|_testing|/testing|_module)\\.cc$")
   list(FILTER testing INCLUDE REGEX "(_|/)testing\\.cc$")
   list(FILTER store_tests INCLUDE REGEX "_store_test\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
@@ -114,6 +114,28 @@ function(slipway_room)
     slipway_add_test(${id}_store_test store 300 ${store_tests})
     target_link_libraries(${id}_store_test PRIVATE slipway_${id}_testing slipway_${id})
   endif()
+endfunction()
+
+# slipway_module(NAME x SOURCES file... LIBS target...), in a room's CMakeLists.txt: x_module.cc and those files (relative to
+# src/) as libslipway_x.so beside the binary, opened by the room when it is first needed. It shows one function and brings its
+# own copy of the few files it shares with the room; nothing when a row of SLIPWAY_WITHOUT names x_module.cc.
+function(slipway_module)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "SOURCES;LIBS")
+  cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${CMAKE_SOURCE_DIR}/src OUTPUT_VARIABLE room)
+  if(${room}/${arg_NAME}_module.cc IN_LIST SLIPWAY_LEFT_OUT)
+    return()
+  endif()
+  list(TRANSFORM arg_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/src/)
+  add_library(slipway_${arg_NAME} MODULE ${arg_NAME}_module.cc ${arg_SOURCES})
+  target_compile_options(slipway_${arg_NAME} PRIVATE ${SLIPWAY_WARNINGS})
+  target_include_directories(slipway_${arg_NAME} PRIVATE ${CMAKE_SOURCE_DIR}/src ${SLIPWAY_GENERATED})
+  target_link_libraries(slipway_${arg_NAME} PRIVATE ${arg_LIBS})
+  set_target_properties(slipway_${arg_NAME} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}
+                        CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON INSTALL_RPATH "$ORIGIN")
+  install(TARGETS slipway_${arg_NAME} LIBRARY DESTINATION lib/slipway)
+  add_dependencies(product slipway_${arg_NAME})
+  string(REPLACE "/" "_" id ${room})
+  add_dependencies(slipway_${id} slipway_${arg_NAME})  # whoever is built with the room finds the module
 endfunction()
 
 # Adds every room of src/LAYERS that is there, bottom first.

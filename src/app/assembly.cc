@@ -11,7 +11,7 @@
 #include "slipway_rows.h"
 #include "storage/blobs_file.h"
 #if SLIPWAY_WITH_BUCKETS
-#include "storage/blobs_arrow.h"
+#include "storage/blobs_bucket.h"
 #endif
 #if SLIPWAY_WITH_PYTHON
 #include "inference/python_runtime.h"
@@ -57,8 +57,8 @@ constexpr storage::DatabaseKind kDatabases[] = {
 constexpr storage::BlobStore kStores[] = {
     {"file", storage::OpenFileBlobs},
 #if SLIPWAY_WITH_BUCKETS
-    {"s3", storage::OpenArrowBlobs},
-    {"gs", storage::OpenArrowBlobs},
+    {"s3", storage::OpenBucketBlobs},
+    {"gs", storage::OpenBucketBlobs},
 #endif
 };
 

@@ -164,7 +164,6 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
       inference::RememberPassed(
           inference::ExecProbe(settings.inference),
           (std::filesystem::path(settings.process.data) / "cache" / "probed").string()));
-  base::ReleaseLoaderPages();  // every library that a start opens is open; no thread opens another
   loader = traffic::MakeRegistryLoader(*registry, *pool, settings.inference.load == "on_demand");
   endpoints = std::make_unique<traffic::Endpoints>(*database, *events, *clock, *loader, metrics);
   repository = std::make_unique<repository::ModelRepository>(
@@ -305,6 +304,7 @@ base::Status Server::Start() {
   state.control->Start();
   state.process.readiness = api::native::Readiness::kReady;
   TRY(state.WriteListen());
+  base::ReleaseLoaderPages();
   base::Log(
       base::LogLevel::kInfo, "app", "serving",
       {{"http", http_address()}, {"grpc", grpc_address()}, {"data", state.process.data_folder}});

@@ -1,67 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
-// At start: what only the loader needed is given back.
+// After a start, and after a runtime was opened: what only that needed is given back.
 #include "base/loader_pages.h"
 
+#include <elf.h>
+#include <link.h>
 #include <sys/mman.h>
 
-#include <cinttypes>
+#include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <fstream>
-#include <string>
+#include <string_view>
 
 namespace slipway::base {
 namespace {
 
-struct Region {
-  uint64_t begin = 0, end = 0;
-  bool candidate = false;  // private, read-only, of a file
-  int64_t resident_kb = 0;
-  int64_t anonymous_kb = -1;  // changed since it was mapped (relocated): must stay; -1: not said
-};
-
-// The header line of a mapping in smaps: "7f..-7f.. r--p 00000000 08:01 1234  /path".
-bool ReadHeader(const std::string& line, Region& region) {
-  uint64_t begin = 0, end = 0, offset = 0, inode = 0;
-  unsigned major = 0, minor = 0;
-  char access[5] = {};
-  if (std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64, &begin,
-                  &end, access, &offset, &major, &minor, &inode) != 7) {
-    return false;
+// Code that the loader wrote addresses into is nowhere else.
+bool HasWrittenCode(const dl_phdr_info& info) {
+  for (int i = 0; i < info.dlpi_phnum; ++i) {
+    const ElfW(Phdr)& header = info.dlpi_phdr[i];
+    if (header.p_type != PT_DYNAMIC) continue;
+    const auto* entry = reinterpret_cast<const ElfW(Dyn)*>(info.dlpi_addr + header.p_vaddr);
+    for (; entry->d_tag != DT_NULL; ++entry) {
+      if (entry->d_tag == DT_TEXTREL) return true;
+      if (entry->d_tag == DT_FLAGS && (entry->d_un.d_val & DF_TEXTREL) != 0) return true;
+    }
   }
-  region = {};
-  region.begin = begin;
-  region.end = end;
-  region.candidate = inode != 0 && std::string(access) == "r--p";
-  return true;
+  return false;
 }
 
-int64_t Release(const Region& region) {
-  if (!region.candidate || region.anonymous_kb != 0 || region.resident_kb == 0) return 0;
-  void* const begin = reinterpret_cast<void*>(region.begin);
-  if (madvise(begin, region.end - region.begin, MADV_DONTNEED) != 0) return 0;
-  return region.resident_kb * 1024;
+// The loader holds its lock while this runs, so no library comes or goes; segments that may be
+// written are never touched.
+int ReleaseOne(dl_phdr_info* info, size_t, void* released) {
+  if (std::string_view(info->dlpi_name).starts_with("linux-vdso") || HasWrittenCode(*info))
+    return 0;
+  constexpr uintptr_t kPage = 4096;
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const ElfW(Phdr)& header = info->dlpi_phdr[i];
+    if (header.p_type != PT_LOAD || (header.p_flags & PF_W) != 0) continue;
+    const uintptr_t begin = (info->dlpi_addr + header.p_vaddr + kPage - 1) / kPage * kPage;
+    const uintptr_t end = (info->dlpi_addr + header.p_vaddr + header.p_memsz) / kPage * kPage;
+    if (begin >= end) continue;
+    if (madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED) == 0)
+      *static_cast<int64_t*>(released) += static_cast<int64_t>(end - begin);
+  }
+  return 0;
 }
 
 }  // namespace
 
 int64_t ReleaseLoaderPages() {
-  constexpr int kMostLines = 1'000'000;
-  std::ifstream smaps("/proc/self/smaps");
-  std::string line;
-  Region region;
   int64_t released = 0;
-  for (int i = 0; i < kMostLines && std::getline(smaps, line); ++i) {
-    int64_t kb = 0;
-    if (std::sscanf(line.c_str(), "Rss: %" SCNd64 " kB", &kb) == 1) {
-      region.resident_kb = kb;
-    } else if (std::sscanf(line.c_str(), "Anonymous: %" SCNd64 " kB", &kb) == 1) {
-      region.anonymous_kb = kb;
-      released += Release(region);
-    } else {
-      ReadHeader(line, region);
-    }
-  }
+  dl_iterate_phdr(&ReleaseOne, &released);
   return released;
 }
 

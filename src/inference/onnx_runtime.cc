@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <numeric>
 #include <optional>
 #include <string>
@@ -13,17 +15,18 @@
 #include <vector>
 
 #include "base/config.h"
+#include "base/loader_pages.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "inference/onnx/describe_model.h"
-#include "inference/onnx_file/external_data.h"
-#include "inference/onnx_file/model_files.h"
 #include "inference/onnx/ort_abi.h"
 #include "inference/onnx/ort_library.h"
 #include "inference/onnx/ort_values.h"
 #include "inference/onnx/row_lanes.h"
 #include "inference/onnx/session_options.h"
 #include "inference/onnx/session_plan.h"
+#include "inference/onnx_file/external_data.h"
+#include "inference/onnx_file/model_files.h"
 #include "inference/request_check.h"
 #include "inference/runtime.h"
 #include "inference/tensor.h"
@@ -290,25 +293,40 @@ base::Result<NamedTensor> OnnxSession::TakeOutput(OrtValueHandle value, size_t o
   return NamedTensor{name, std::move(flat.tensor), std::move(flat.labels)};
 }
 
+// Opened by the first model: a server that has none does without the library's memory.
 class OnnxRuntime final : public Runtime {
  public:
-  OnnxRuntime(std::shared_ptr<const OrtLibrary> library, OnnxSettings settings)
-      : library_(std::move(library)), settings_(std::move(settings)) {}
+  explicit OnnxRuntime(OnnxSettings settings) : settings_(std::move(settings)) {}
   [[nodiscard]] std::string_view name() const override { return "onnx"; }
-  [[nodiscard]] std::string Version() const override { return library_->version(); }
-  base::Result<std::unique_ptr<Session>> Load(const ModelSource& source) override {
-    return OnnxSession::Open(library_, source, settings_);
+  [[nodiscard]] std::string Version() const override {
+    const auto library = Library();
+    return library.ok() ? (*library)->version() : "not there";
   }
-  [[nodiscard]] std::string library() const override { return library_->path(); }
+  base::Result<std::unique_ptr<Session>> Load(const ModelSource& source) override {
+    return OnnxSession::Open(TRY(Library()), source, settings_);
+  }
+  [[nodiscard]] std::string library() const override {
+    const auto library = Library();
+    return library.ok() ? (*library)->path() : settings_.library;
+  }
   [[nodiscard]] std::map<std::string, std::string> probe_settings() const override {
     std::string libraries;
     for (const std::string& one : settings_.custom_op_libraries) libraries += one + '\n';
     return {{kCustomOpLibraries, libraries}};
   }
+  base::Result<std::shared_ptr<const OrtLibrary>> Library() const {
+    const std::lock_guard lock(mutex_);
+    if (library_ == nullptr) {
+      library_ = TRY(OrtLibrary::Open(settings_.library, settings_.intra_op_threads));
+      base::ReleaseLoaderPages();
+    }
+    return library_;
+  }
 
  private:
-  std::shared_ptr<const OrtLibrary> library_;
-  OnnxSettings settings_;
+  const OnnxSettings settings_;
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<const OrtLibrary> library_;  // guarded by mutex_
 };
 
 }  // namespace
@@ -355,8 +373,13 @@ OnnxSettings OnnxSettingsOfProbe(std::string library,
 }
 
 base::Result<std::unique_ptr<Runtime>> MakeOnnxRuntime(const OnnxSettings& settings) {
-  auto library = TRY(OrtLibrary::Open(settings.library, settings.intra_op_threads));
-  return std::unique_ptr<Runtime>(std::make_unique<OnnxRuntime>(std::move(library), settings));
+  // The library opens a telemetry database in the user's home as soon as it makes an environment,
+  // before DisableTelemetryEvents can be called; this is the only switch that it reads earlier. Set
+  // here, since it may be opened when other threads read the environment.
+  setenv("ORT_DISABLE_TELEMETRY", "1", 1);
+  auto runtime = std::make_unique<OnnxRuntime>(settings);
+  if (!settings.library.empty()) TRY(runtime->Library());  // a wrong setting is said at once
+  return std::unique_ptr<Runtime>(std::move(runtime));
 }
 
 }  // namespace slipway::inference

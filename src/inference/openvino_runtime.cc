@@ -18,6 +18,7 @@
 
 #include "base/config.h"
 #include "base/files.h"
+#include "base/loader_pages.h"
 #include "base/status.h"
 #include "inference/onnx_file/model_files.h"
 #include "inference/openvino/ov_abi.h"
@@ -314,7 +315,10 @@ class OpenVinoRuntime final : public Runtime {
   // Opened by the first model: a server that has none starts without it.
   base::Result<std::shared_ptr<const OvLibrary>> Library() {
     const std::lock_guard lock(mutex_);
-    if (library_ == nullptr) library_ = TRY(OvLibrary::Open(settings_.library));
+    if (library_ == nullptr) {
+      library_ = TRY(OvLibrary::Open(settings_.library));
+      base::ReleaseLoaderPages();
+    }
     return library_;
   }
 

@@ -105,8 +105,9 @@ void Describe(base::Schema& schema, OnnxSettings& settings);
 // As Runtime::probe_settings gives them.
 OnnxSettings OnnxSettingsOfProbe(std::string library,
                                  const std::map<std::string, std::string>& settings);
-// kFailedPrecondition (reason "runtime_missing" / "runtime_too_old") with where it looked and what
-// it needs.
+// Before other threads start. Opens the library with the first model, or at once when the settings
+// name it: kFailedPrecondition (reason "runtime_missing" / "runtime_too_old") with where it looked
+// and what it needs.
 base::Result<std::unique_ptr<Runtime>> MakeOnnxRuntime(const OnnxSettings& settings);
 
 // Runtime "trees": gradient-boosted trees and forests by our own evaluator. Reads XGBoost (JSON,

@@ -16,7 +16,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "storage/blobs.h"
-#include "storage/blobs_arrow.h"
+#include "storage/blobs_bucket.h"
 #include "storage/blobs_file.h"
 #include "storage/bucket_testing.h"
 #include "storage/folder_testing.h"
@@ -27,7 +27,7 @@ namespace {
 using base::Code;
 
 constexpr BlobStore kStores[] = {
-    {"file", OpenFileBlobs}, {"s3", OpenArrowBlobs}, {"gs", OpenArrowBlobs}};
+    {"file", OpenFileBlobs}, {"s3", OpenBucketBlobs}, {"gs", OpenBucketBlobs}};
 
 base::Result<std::unique_ptr<Blobs>> OpenAny(const std::string& uri) {
   return OpenBlobs(uri, "/nowhere", kStores);

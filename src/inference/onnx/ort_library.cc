@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// At start: finds ONNX Runtime, opens it, asks for the version of its C API that we speak.
+// With the first model: finds ONNX Runtime, opens it, asks for the version of its C API that we
+// speak.
 #include "inference/onnx/ort_library.h"
 
 #include <dlfcn.h>
@@ -7,7 +8,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <iterator>
 #include <memory>
 #include <mutex>
@@ -16,9 +16,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/library_paths.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "inference/library_paths.h"
 #include "inference/onnx/ort_abi.h"
 #include "slipway_build_config.h"
 
@@ -30,12 +30,6 @@ void LogLine(void*, int severity, const char* category, const char*, const char*
   base::Log(severity >= kOrtLogError ? base::LogLevel::kError : base::LogLevel::kWarning,
             "inference", message,
             {{"from", "onnxruntime"}, {"category", category}, {"at", location}});
-}
-
-std::string JoinLines(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const std::string& line : lines) text += (text.empty() ? "" : "; ") + line;
-  return text;
 }
 
 base::Status Missing(const std::string& tried) {
@@ -62,31 +56,18 @@ base::Result<ArenaConfig> MakeArena(const OrtLibrary& library, int64_t limit_byt
 }  // namespace
 
 std::vector<std::string> OrtLibrary::DefaultPaths() {
-  return LibraryPaths("libonnxruntime.so", SLIPWAY_DEFAULT_ONNXRUNTIME);
+  return base::LibraryPaths("libonnxruntime.so", SLIPWAY_DEFAULT_ONNXRUNTIME);
 }
 
 base::Result<std::shared_ptr<const OrtLibrary>> OrtLibrary::Open(const std::string& path,
                                                                  int64_t threads) {
-  const std::vector<std::string> paths =
-      path.empty() ? DefaultPaths() : std::vector<std::string>{path};
-  std::vector<std::string> tried;
-  void* handle = nullptr;
   std::shared_ptr<OrtLibrary> library(new OrtLibrary());
-  // The library opens a telemetry database in the user's home as soon as it makes an environment,
-  // before DisableTelemetryEvents can be called; this is the only switch that it reads earlier.
-  setenv("ORT_DISABLE_TELEMETRY", "1", 1);
-  for (const std::string& candidate : paths) {
-    // Never unmapped: its threads and its outputs may outlive any one user.
-    handle = dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (handle != nullptr) {
-      library->path_ = candidate;
-      break;
-    }
-    const char* why = dlerror();
-    tried.push_back(why != nullptr ? why : candidate);
-  }
-  if (handle == nullptr) return Missing(JoinLines(tried));
-  const auto get_base = reinterpret_cast<const OrtApiBase* (*)()>(dlsym(handle, "OrtGetApiBase"));
+  const auto opened =
+      base::OpenLibrary(path.empty() ? DefaultPaths() : std::vector<std::string>{path});
+  if (!opened.ok()) return Missing(opened.status().message());
+  library->path_ = opened->path;
+  const auto get_base =
+      reinterpret_cast<const OrtApiBase* (*)()>(dlsym(opened->handle, "OrtGetApiBase"));
   if (get_base == nullptr) return Missing(library->path_ + " has no OrtGetApiBase");
   library->version_ = get_base()->GetVersionString();
   const void* const* table = get_base()->GetApi(kOrtApiVersion);

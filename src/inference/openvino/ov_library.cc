@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/library_paths.h"
 #include "base/status.h"
-#include "inference/library_paths.h"
 #include "inference/openvino/ov_abi.h"
 #include "inference/openvino/ov_values.h"
 #include "inference/tensor.h"
@@ -39,27 +39,16 @@ base::Status TooOld(const std::string& path, const std::string& why) {
 }  // namespace
 
 std::vector<std::string> OvLibrary::DefaultPaths() {
-  return LibraryPaths("libopenvino_c.so", SLIPWAY_DEFAULT_OPENVINO);
+  return base::LibraryPaths("libopenvino_c.so", SLIPWAY_DEFAULT_OPENVINO);
 }
 
 base::Result<std::shared_ptr<const OvLibrary>> OvLibrary::Open(const std::string& path) {
-  const std::vector<std::string> paths =
-      path.empty() ? DefaultPaths() : std::vector<std::string>{path};
-  std::string tried = paths.empty() ? "beside the binary" : "";
-  void* handle = nullptr;
   std::shared_ptr<OvLibrary> library(new OvLibrary());
-  for (const std::string& candidate : paths) {
-    // Never unmapped: its threads may outlive any one user.
-    handle = dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (handle != nullptr) {
-      library->path_ = candidate;
-      break;
-    }
-    const char* why = dlerror();
-    tried += (tried.empty() ? "" : "; ") + std::string(why != nullptr ? why : candidate.c_str());
-  }
-  if (handle == nullptr) return Missing(tried);
-  TRY(library->FindFunctions(handle));
+  const auto opened =
+      base::OpenLibrary(path.empty() ? DefaultPaths() : std::vector<std::string>{path});
+  if (!opened.ok()) return Missing(opened.status().message());
+  library->path_ = opened->path;
+  TRY(library->FindFunctions(opened->handle));
   TRY(library->CheckTypes());
   TRY(library->Start());
   return std::shared_ptr<const OvLibrary>(std::move(library));

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A version's walk, in a fleet: its artifacts come to rest in a bucket. An upload is spooled to a
-// nameless local file first, so that its digest is known, nothing half-done is ever in the bucket,
-// and an existing key can be compared before it is touched.
-#include "storage/blobs_arrow.h"
+// A version's walk, in a fleet: its artifacts come to rest in a bucket. Built as a library of its
+// own, libslipway_buckets.so. An upload is spooled to a nameless local file first, so that its
+// digest is known, nothing half-done is ever in the bucket, and an existing key can be compared
+// before it is touched.
+#include "storage/buckets_module.h"
 
 #include <arrow/filesystem/filesystem.h>
 #include <arrow/filesystem/gcsfs.h>
@@ -26,6 +27,7 @@
 
 #include "base/hash.h"
 #include "base/status.h"
+#include "slipway_build_config.h"
 #include "storage/blob_key.h"
 #include "storage/blobs.h"
 
@@ -305,8 +307,6 @@ arrow::Result<std::shared_ptr<fs::FileSystem>> OpenFileSystem(const std::string&
   return fs::GcsFileSystem::Make(options);
 }
 
-}  // namespace
-
 base::Result<std::unique_ptr<Blobs>> OpenArrowBlobs(const std::string& uri) {
   const std::string scheme = uri.substr(0, uri.find(':'));
   if (scheme == "s3") TRY(StartS3());
@@ -318,6 +318,17 @@ base::Result<std::unique_ptr<Blobs>> OpenArrowBlobs(const std::string& uri) {
   auto blobs = std::make_unique<ArrowBlobs>(*files, scheme, path);
   TRY(blobs->CheckReachable());
   return std::unique_ptr<Blobs>(std::move(blobs));
+}
+
+}  // namespace
+
+// Of the type OpenBucket.
+extern "C" __attribute__((visibility("default"))) bool slipway_open_bucket(
+    const std::string& version, const std::string& uri,
+    base::Result<std::unique_ptr<Blobs>>& opened) {
+  if (version != SLIPWAY_VERSION) return false;
+  opened = OpenArrowBlobs(uri);
+  return true;
 }
 
 }  // namespace slipway::storage

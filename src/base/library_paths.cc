@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Before a runtime is opened: where its library is looked for.
-#include "inference/library_paths.h"
+// Before a runtime or the buckets are opened: where their library is looked for.
+#include "base/library_paths.h"
+
+#include <dlfcn.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -11,7 +13,9 @@
 #include <system_error>
 #include <vector>
 
-namespace slipway::inference {
+#include "base/status.h"
+
+namespace slipway::base {
 namespace {
 
 std::vector<std::string> LibrariesIn(const std::filesystem::path& folder, std::string_view name) {
@@ -45,4 +49,15 @@ std::vector<std::string> LibraryPaths(std::string_view name, const std::string& 
   return paths;
 }
 
-}  // namespace slipway::inference
+Result<Library> OpenLibrary(const std::vector<std::string>& paths) {
+  std::string tried;
+  for (const std::string& path : paths) {
+    void* const handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    if (handle != nullptr) return Library{handle, path};
+    const char* why = dlerror();
+    tried += (tried.empty() ? "" : "; ") + std::string(why != nullptr ? why : path.c_str());
+  }
+  return FailedPrecondition("library_missing", tried.empty() ? "there is no such file" : tried);
+}
+
+}  // namespace slipway::base
