@@ -24,6 +24,7 @@
 #include "monitoring/migrations.h"
 #include "pipelines/migrations.h"
 #include "registry/migrations.h"
+#include "repository/version_config.h"
 #include "serving/limits.h"
 #include "tracking/migrations.h"
 #include "traffic/migrations.h"
@@ -164,7 +165,8 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
       inference::RememberPassed(
           inference::ExecProbe(settings.inference),
           (std::filesystem::path(settings.process.data) / "cache" / "probed").string()));
-  loader = traffic::MakeRegistryLoader(*registry, *pool, settings.inference.load == "on_demand");
+  loader = traffic::MakeRegistryLoader(*registry, *pool, repository::ConfigsOfVersions(),
+                                       settings.inference.load == "on_demand");
   endpoints = std::make_unique<traffic::Endpoints>(*database, *events, *clock, *loader, metrics);
   repository = std::make_unique<repository::ModelRepository>(
       repository::ModelRepository::Parts{*database, *events, *clock, *registry, *pool, *endpoints},

@@ -168,10 +168,14 @@ class Reshaped final : public LoadedModel {
 
 }  // namespace
 
+Status CheckDeclared(const ModelDescription& description, const ModelConfig& config) {
+  TRY(Check(config.inputs, description.inputs, config, "input"));
+  return Check(config.outputs, description.outputs, config, "output");
+}
+
 Result<std::shared_ptr<LoadedModel>> AsDeclared(std::shared_ptr<LoadedModel> model,
                                                 const ModelConfig& config) {
-  TRY(Check(config.inputs, model->description().inputs, config, "input"));
-  TRY(Check(config.outputs, model->description().outputs, config, "output"));
+  TRY(CheckDeclared(model->description(), config));
   if (config.reshapes.empty()) return model;
   return std::shared_ptr<LoadedModel>(std::make_shared<Reshaped>(std::move(model), config));
 }

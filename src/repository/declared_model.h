@@ -11,8 +11,12 @@
 namespace slipway::repository {
 
 // Holds the declared inputs and outputs against what the model says: kInvalidArgument (reason
-// "bad_config") with field "config.input[i]..." when they contradict each other. The model itself,
-// or, where tensors are declared with a reshape, one that callers see in the declared shapes.
+// "bad_config") with field "config.input[i]..." when they contradict each other.
+base::Status CheckDeclared(const inference::ModelDescription& description,
+                           const inference::ModelConfig& config);
+
+// The same; gives the model itself, or, where tensors are declared with a reshape, one that callers
+// see in the declared shapes.
 base::Result<std::shared_ptr<inference::LoadedModel>> AsDeclared(
     std::shared_ptr<inference::LoadedModel> model, const inference::ModelConfig& config);
 

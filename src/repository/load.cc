@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "repository/declared_model.h"
 #include "repository/state.h"
+#include "repository/version_config.h"
 #include "traffic/version_loader.h"
 
 namespace slipway::repository {
@@ -19,68 +20,6 @@ using base::Status;
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr size_t kMaxLabels = 100'000;
-
-Result<std::vector<std::string>> ReadLabels(const fs::path& path, const std::string& output) {
-  const auto text = base::ReadFile(path.string(), static_cast<int64_t>(kMaxConfigBytes));
-  if (!text.ok()) {
-    return base::InvalidArgument("config.output." + output + ".label_filename",
-                                 text.status().message(), "bad_config");
-  }
-  std::vector<std::string> labels;
-  size_t begin = 0;
-  while (begin < text->size() && labels.size() < kMaxLabels) {
-    const size_t end = std::min(text->find('\n', begin), text->size());
-    std::string label = text->substr(begin, end - begin);
-    if (label.ends_with('\r')) label.pop_back();
-    labels.push_back(std::move(label));
-    begin = end + 1;
-  }
-  return labels;
-}
-
-// A name that stays in the folder where it is looked for.
-bool IsPlainName(const std::string& name) {
-  return !name.empty() && name.find('/') == std::string::npos && name != "..";
-}
-
-// The file of a version: what the configuration names, else what the files say.
-Result<inference::ModelSource> ModelSourceOf(const std::string& key, const std::string& path,
-                                             const TritonConfig& config) {
-  inference::ModelSource source;
-  source.key = key;
-  source.config = config.model;
-  std::error_code error;
-  const bool folder = fs::is_directory(path, error);
-  source.folder = folder ? path : fs::path(path).parent_path().string();
-  std::string start = path;
-  if (!config.model_file.empty()) {
-    if (!IsPlainName(config.model_file) || !folder) {
-      return base::InvalidArgument("config.default_model_filename",
-                                   "expected the name of a file in the version's folder",
-                                   "bad_config");
-    }
-    start = (fs::path(path) / config.model_file).string();
-    if (!fs::exists(start, error)) {
-      return base::InvalidArgument("config.default_model_filename",
-                                   "the version has no \"" + config.model_file + "\"",
-                                   "bad_config");
-    }
-  }
-  auto file = traffic::ChooseModelFile(start);
-  if (config.model.runtime.empty()) {
-    traffic::ModelFile chosen = TRY(std::move(file));
-    source.runtime = std::move(chosen.runtime);
-    source.path = std::move(chosen.path);
-  } else {
-    source.runtime = config.model.runtime;
-    // A backend may open files that the table does not know.
-    source.path = file.ok() ? std::move(file)->path : start;
-  }
-  source.config.runtime = source.runtime;
-  return source;
-}
 
 // Of all that a loaded version was made from.
 std::string SignatureOfVersion(const Source& source, int64_t number, const TritonConfig& config) {
@@ -130,13 +69,7 @@ Result<TritonConfig> ConfigOf(const Source& source) {
         "\"" + config.name + "\", but the model is named \"" + source.found.name + "\"",
         "bad_config");
   }
-  for (const auto& [output, file] : config.label_files) {
-    if (!IsPlainName(file)) {
-      return base::InvalidArgument("config.output." + output + ".label_filename",
-                                   "expected the name of a file beside config.pbtxt", "bad_config");
-    }
-    config.model.labels[output] = TRY(ReadLabels(fs::path(source.found.folder) / file, output));
-  }
+  TRY(AddLabels(source.found.folder, config));
   return config;
 }
 
@@ -157,7 +90,8 @@ Result<LoadedVersion> ModelRepository::State::OpenVersion(const std::string& nam
     const auto former = entry->second.loaded.find(number);
     if (former != entry->second.loaded.end() && former->second.key == key) key += "/again";
   }
-  const inference::ModelSource what = TRY(ModelSourceOf(key, path, config));
+  const inference::ModelSource what =
+      TRY(traffic::ResolveSource(key, path, config.model, config.model_file));
   auto model = TRY(parts.pool.Load(what));
   auto declared = AsDeclared(std::move(model), what.config);
   if (!declared.ok()) {

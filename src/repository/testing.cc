@@ -11,6 +11,7 @@
 #include "events/migrations.h"
 #include "inference/testing.h"
 #include "registry/migrations.h"
+#include "repository/version_config.h"
 #include "storage/blobs_file.h"
 #include "traffic/migrations.h"
 
@@ -56,7 +57,7 @@ RepositoryHouse::RepositoryHouse() : pool_({}, OneRuntime(), metrics_) {
   registry::RegistrySettings settings;
   settings.cache_folder = data_ / "cache";
   registry_ = std::make_unique<registry::Registry>(*database_, *blobs_, events_, clock_, settings);
-  loader_ = traffic::MakeRegistryLoader(*registry_, pool_);
+  loader_ = traffic::MakeRegistryLoader(*registry_, pool_, ConfigsOfVersions());
   endpoints_ =
       std::make_unique<traffic::Endpoints>(*database_, events_, clock_, *loader_, metrics_);
 }
@@ -93,7 +94,7 @@ base::Status RepositoryHouse::Serve(const std::string& model, int64_t version) {
 base::Status RepositoryHouse::Restart() {
   repository.reset();
   endpoints_.reset();
-  loader_ = traffic::MakeRegistryLoader(*registry_, pool_);
+  loader_ = traffic::MakeRegistryLoader(*registry_, pool_, ConfigsOfVersions());
   endpoints_ =
       std::make_unique<traffic::Endpoints>(*database_, events_, clock_, *loader_, metrics_);
   return endpoints_->Start();

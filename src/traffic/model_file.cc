@@ -192,6 +192,41 @@ Result<ModelFile> ChooseModelFile(const std::string& path) {
                                   ".xml, .tflite, model.py, .pt, .ubj, model.json, model.txt)");
 }
 
+Result<inference::ModelSource> ResolveSource(const std::string& key, const std::string& path,
+                                             inference::ModelConfig config,
+                                             const std::string& model_file) {
+  inference::ModelSource source;
+  source.key = key;
+  std::error_code error;
+  const bool folder = fs::is_directory(path, error);
+  source.folder = folder ? path : fs::path(path).parent_path().string();
+  std::string start = path;
+  if (!model_file.empty()) {
+    if (model_file.find('/') != std::string::npos || model_file == ".." || !folder) {
+      return base::InvalidArgument("config.default_model_filename",
+                                   "expected the name of a file in the version's folder",
+                                   "bad_config");
+    }
+    start = (fs::path(path) / model_file).string();
+    if (!fs::exists(start, error)) {
+      return base::InvalidArgument("config.default_model_filename",
+                                   "the version has no \"" + model_file + "\"", "bad_config");
+    }
+  }
+  auto file = ChooseModelFile(start);
+  if (config.runtime.empty()) {
+    ModelFile chosen = TRY(std::move(file));
+    config.runtime = std::move(chosen.runtime);
+    source.path = std::move(chosen.path);
+  } else {
+    // A backend may open files that the table does not know.
+    source.path = file.ok() ? std::move(file)->path : start;
+  }
+  source.runtime = config.runtime;
+  source.config = std::move(config);
+  return source;
+}
+
 inference::Request ZeroRow(const inference::ModelDescription& description) {
   inference::Request request;
   for (const inference::TensorSpec& input : description.inputs) {

@@ -27,6 +27,7 @@
 namespace slipway::traffic {
 
 using base::Result;
+using base::Status;
 
 namespace {
 
@@ -37,8 +38,9 @@ constexpr int64_t kMaxEnsembleBytes = 1 << 20;
 
 class RegistryLoader final : public VersionLoader {
  public:
-  RegistryLoader(registry::Registry& registry, inference::ModelPool& pool, bool on_demand)
-      : registry_(registry), pool_(pool), on_demand_(on_demand) {}
+  RegistryLoader(registry::Registry& registry, inference::ModelPool& pool, VersionConfigs configs,
+                 bool on_demand)
+      : registry_(registry), pool_(pool), configs_(std::move(configs)), on_demand_(on_demand) {}
 
   Result<ModelPtr> Load(const std::string& model, int64_t number) override {
     auto loaded = TRY(LoadAny(model, number, 0));
@@ -89,12 +91,11 @@ class RegistryLoader final : public VersionLoader {
           "version_not_ready",
           "version " + std::to_string(number) + " of model \"" + model + "\" is " + version.status);
     }
-    inference::ModelSource source;
-    source.key = KeyOf(model, number);
-    source.folder = TRY(registry_.Materialize(version));
-    ModelFile file = TRY(ChooseModelFile(source.folder));
-    source.runtime = std::move(file.runtime);
-    source.path = std::move(file.path);
+    const std::string folder = TRY(registry_.Materialize(version));
+    VersionConfig config;
+    if (configs_.read) config = TRY(configs_.read(model, folder));
+    inference::ModelSource source = TRY(
+        ResolveSource(KeyOf(model, number), folder, std::move(config.model), config.model_file));
     if (const auto kept = version.tags.find(inference::kSchedulingTag);
         kept != version.tags.end()) {
       if (base::Status status = inference::ReadScheduling(kept->second, source.config);
@@ -118,6 +119,12 @@ class RegistryLoader final : public VersionLoader {
     if (source.runtime == kEnsembleRuntime)
       return LoadEnsemble({model, number}, source.path, depth);
     auto loaded = TRY(pool_.Load(source));
+    if (configs_.check) {
+      if (Status status = configs_.check(loaded->description(), source.config); !status.ok()) {
+        pool_.Unload(key);
+        return status;
+      }
+    }
     WarmUp(*loaded);
     return loaded;
   }
@@ -189,6 +196,7 @@ class RegistryLoader final : public VersionLoader {
 
   registry::Registry& registry_;
   inference::ModelPool& pool_;
+  const VersionConfigs configs_;
   FindEndpoint find_;
   std::mutex mutex_;           // over the three below
   std::set<VersionKey> held_;  // by whoever called Load
@@ -222,8 +230,9 @@ void WarmUp(inference::LoadedModel& loaded) {
 }
 
 std::unique_ptr<VersionLoader> MakeRegistryLoader(registry::Registry& registry,
-                                                  inference::ModelPool& pool, bool on_demand) {
-  return std::make_unique<RegistryLoader>(registry, pool, on_demand);
+                                                  inference::ModelPool& pool,
+                                                  VersionConfigs configs, bool on_demand) {
+  return std::make_unique<RegistryLoader>(registry, pool, std::move(configs), on_demand);
 }
 
 }  // namespace slipway::traffic

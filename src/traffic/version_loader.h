@@ -57,6 +57,26 @@ inline constexpr std::string_view kEnsembleRuntime = "ensemble";
 // "no_model_file") when nothing there can be run, or several files of one kind could be meant.
 base::Result<ModelFile> ChooseModelFile(const std::string& path);
 
+// What is opened and how: `config` of the author, whose runtime stands before what the files say,
+// and `model_file`, a name in the version's folder (empty: by the files). kInvalidArgument (reason
+// "bad_config") with field "config.default_model_filename".
+base::Result<inference::ModelSource> ResolveSource(const std::string& key, const std::string& path,
+                                                   inference::ModelConfig config,
+                                                   const std::string& model_file);
+
+// What a registered version's own files say of how it is to be run, and whether that fits the
+// model. Whoever knows the files' format brings it.
+struct VersionConfig {
+  inference::ModelConfig model;
+  std::string model_file;  // empty: by the files
+};
+struct VersionConfigs {
+  std::function<base::Result<VersionConfig>(const std::string& model, const std::string& folder)>
+      read;
+  std::function<base::Status(const inference::ModelDescription&, const inference::ModelConfig&)>
+      check;
+};
+
 // Inputs of one row: zeros, empty strings; a free dimension after the first counts as 1. Runs once
 // before the first caller does.
 inference::Request ZeroRow(const inference::ModelDescription& description);
@@ -66,9 +86,11 @@ inference::Request ZeroRow(const inference::ModelDescription& description);
 void WarmUp(inference::LoadedModel& loaded);
 
 // The product's loader. A version must be READY (reason "version_not_ready"). Both references must
-// outlive it. `on_demand`: Later() puts the loading off.
+// outlive it. `configs` empty: versions say nothing themselves. `on_demand`: Later() puts the
+// loading off.
 std::unique_ptr<VersionLoader> MakeRegistryLoader(registry::Registry& registry,
                                                   inference::ModelPool& pool,
+                                                  VersionConfigs configs = {},
                                                   bool on_demand = false);
 
 }  // namespace slipway::traffic
