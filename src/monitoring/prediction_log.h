@@ -46,6 +46,7 @@ struct PredictionRecord {
   std::string error;                           // reason: message
   std::vector<inference::NamedTensor> inputs;  // by signature name
   std::vector<inference::NamedTensor> outputs;
+  bool cached = false;  // the answer came from the response cache; nothing ran
 };
 
 // One row of a record: inputs and outputs are cut to that row where their first dimension is the

@@ -17,6 +17,7 @@ using inference::Tensor;
 
 constexpr std::string_view kCrockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 constexpr size_t kUlidText = 26;
+constexpr char kCachedMark = 1;  // after the tensors, only where it holds
 
 std::array<int8_t, 256> CrockfordValues() {
   std::array<int8_t, 256> values{};
@@ -252,6 +253,7 @@ base::Result<std::string> EncodePrediction(const PredictionRecord& record) {
   }
   WriteTensors(out, record.inputs);
   WriteTensors(out, record.outputs);
+  if (record.cached) out.Fixed(kCachedMark);
   return out.Take();
 }
 
@@ -299,6 +301,8 @@ base::Status ReadPrediction(std::string_view bytes, PredictionView& view) {
   for (std::vector<TensorView>* tensors : {&view.inputs, &view.outputs}) {
     if (const char* wrong = ReadTensors(in, *tensors)) return BadRecord(wrong);
   }
+  view.cached = in.ok() && in.remaining() == 1 && in.Rest()[0] == kCachedMark;
+  if (view.cached) in.Fixed<char>();
   if (!in.ok() || !in.AtEnd() || view.rows < 0)
     return BadRecord("its length does not fit its fields");
   return base::Status::Ok();
@@ -345,6 +349,7 @@ base::Result<PredictionRecord> DecodePrediction(std::string_view bytes) {
   record.rows = view.rows;
   record.queue_ns = view.queue_ns;
   record.run_ns = view.run_ns;
+  record.cached = view.cached;
   record.total_ns = view.total_ns;
   record.status_code = static_cast<int>(view.status_code);
   record.error = view.error;

@@ -62,6 +62,7 @@ struct PredictionView {
   std::string_view endpoint, model, arm, key, request_id, protocol, error;
   std::vector<TensorView> inputs;
   std::vector<TensorView> outputs;
+  bool cached = false;
 };
 base::Status ReadPrediction(std::string_view bytes, PredictionView& view);
 inference::Tensor CopyTensor(const TensorView& view);

@@ -57,6 +57,15 @@ TEST(RecordCodec, GivesBackWhatWasLogged) {
   EXPECT_EQ(read->outputs[1].labels->NumberAt(1), 1);
 }
 
+TEST(RecordCodec, KeepsWhetherTheAnswerWasRemembered) {
+  PredictionRecord record = FullRecord();
+  EXPECT_FALSE(DecodePrediction(EncodePrediction(record).value())->cached);
+  record.cached = true;
+  const std::string bytes = EncodePrediction(record).value();
+  EXPECT_TRUE(DecodePrediction(bytes)->cached);
+  EXPECT_FALSE(DecodePrediction(bytes + '\1').ok());
+}
+
 TEST(RecordCodec, KeepsEveryTypeOfTensor) {
   for (int type = 0; type < static_cast<int>(DataType::kString); ++type) {
     PredictionRecord record = TestRecord(1, 0, 0.5f);

@@ -260,6 +260,7 @@ PredictionRecord Predictor::Path::MakeRecord(Flight& flight, const Status& statu
   record.protocol = flight.call.protocol;
   record.queue_ns = timing.queue_ns;
   record.run_ns = timing.run_ns;
+  record.cached = timing.cached;
   record.total_ns = total_ns;
   record.rows = flight.given().inputs.empty() ? 0 : flight.given().inputs[0].tensor.rows();
   if (!status.ok()) {

@@ -60,6 +60,7 @@ Json PredictionJson(monitoring::Monitor& monitor, const LoggedPrediction& predic
         Json::MakeObject({{"queue", static_cast<double>(record.queue_ns) / kNanosPerMilli},
                           {"run", static_cast<double>(record.run_ns) / kNanosPerMilli},
                           {"total", static_cast<double>(record.total_ns) / kNanosPerMilli}})},
+       {"cached", record.cached},
        {"status", base::CodeName(static_cast<base::Code>(record.status_code))},
        {"error", record.error},
        {"inputs", TensorsJson(record.inputs)},
