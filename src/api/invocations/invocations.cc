@@ -12,7 +12,7 @@
 #include "api/invocations/body.h"
 #include "base/json.h"
 #include "base/threads.h"
-#include "net/retry_after.h"
+#include "serving/http_call.h"
 
 namespace slipway::api::invocations {
 namespace {
@@ -53,12 +53,8 @@ HttpResponse ErrorAnswer(const Status& status) {
   std::string body = "{\"error_code\":\"";
   body += ErrorCode(code);
   body += "\",\"message\":";
-  base::AppendJsonString(
-      body, status.field().empty() ? status.message() : status.field() + ": " + status.message());
-  HttpResponse response = HttpResponse::Json(code, body + "}");
-  if (code == 429 || code == 503)
-    response.SetHeader("Retry-After", std::to_string(net::RetryAfterSeconds(status)));
-  return response;
+  base::AppendJsonString(body, serving::MessageOf(status));
+  return serving::FailureAnswer(code, body + "}", status);
 }
 
 enum class Format { kJson, kCsv };
@@ -190,11 +186,7 @@ base::Result<serving::PredictCall> Scoring::Decode(const HttpRequest& request, D
   } else {
     call.request = TRY(DecodeJson(request.body, info.description));
   }
-  call.key = request.GetHeader("slipway-key");
-  call.caller = request.GetHeader("slipway-caller");
-  call.request_id = request.GetHeader("X-Request-Id");
-  call.protocol = "invocations";
-  call.cancelled = request.gone;
+  serving::ReadHeaders(request, "invocations", call);
   if (dialect == Dialect::kSageMaker) {
     call.version = TRY(TargetVersion(request));
     const auto id = request.GetHeader("X-Amzn-SageMaker-Inference-Id");
@@ -225,9 +217,7 @@ void Scoring::Score(const HttpRequest& request, Dialect dialect, std::string end
         if (!answer.status.ok()) return respond(ErrorAnswer(answer.status, dialect));
         auto response = Encode(answer, csv);
         if (!response.ok()) return respond(ErrorAnswer(response.status(), dialect));
-        response->headers.push_back({"slipway-prediction-id", answer.prediction_id});
-        response->headers.push_back({"slipway-model-version", std::to_string(answer.version)});
-        response->headers.push_back({"slipway-arm", answer.arm});
+        serving::NameVersion(answer, *response);
         if (dialect == Dialect::kSageMaker) {
           response->headers.push_back(
               {"x-Amzn-Invoked-Production-Variant", std::to_string(answer.version)});

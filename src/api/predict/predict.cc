@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "inference/json_tensors.h"
+#include "serving/http_call.h"
 
 namespace slipway::api::predict {
 namespace {
@@ -87,11 +88,7 @@ void Run(Predictor& predictor, const HttpRequest& request, std::optional<int64_t
   call.endpoint = info.endpoint;
   call.version = version;
   call.request = std::move(body->request);
-  call.key = request.GetHeader("slipway-key");
-  call.caller = request.GetHeader("slipway-caller");
-  call.request_id = request.GetHeader("X-Request-Id");
-  call.protocol = "predict";
-  call.cancelled = request.gone;
+  serving::ReadHeaders(request, "predict", call);
   call.started_ns = started_ns;
   predictor.Predict(std::move(call),
                     [respond, many = body->many](const serving::PredictAnswer& answer) {

@@ -13,7 +13,7 @@
 #include "api/torchserve/torchserve.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "net/retry_after.h"
+#include "serving/http_call.h"
 
 namespace slipway::api::torchserve {
 namespace {
@@ -45,14 +45,9 @@ std::string_view ErrorType(int http_status) {
 // The one place that knows how a failure looks on this wire.
 HttpResponse ErrorAnswer(const Status& status) {
   const int code = net::HttpStatusOf(status.code());
-  const std::string message =
-      status.field().empty() ? status.message() : status.field() + ": " + status.message();
-  HttpResponse response = HttpResponse::Json(
-      code,
-      Json::MakeObject({{"code", code}, {"type", ErrorType(code)}, {"message", message}}).Dump());
-  if (code == 429 || code == 503)
-    response.SetHeader("Retry-After", std::to_string(net::RetryAfterSeconds(status)));
-  return response;
+  const Json body = Json::MakeObject(
+      {{"code", code}, {"type", ErrorType(code)}, {"message", serving::MessageOf(status)}});
+  return serving::FailureAnswer(code, body.Dump(), status);
 }
 
 HttpResponse Done(const std::string& what) {
@@ -80,23 +75,17 @@ void Predict(Predictor& predictor, const HttpRequest& request, std::optional<int
   call.endpoint = info.endpoint;
   call.version = version;
   call.request = std::move(body->request);
-  call.key = request.GetHeader("slipway-key");
-  call.caller = request.GetHeader("slipway-caller");
-  call.cancelled = request.gone;
-  call.request_id = request.GetHeader("X-Request-Id");
-  call.protocol = "torchserve";
+  serving::ReadHeaders(request, "torchserve", call);
   call.started_ns = started_ns;
-  predictor.Predict(
-      std::move(call), [respond, many = body->many](const serving::PredictAnswer& answer) {
-        if (!answer.status.ok()) return respond(ErrorAnswer(answer.status));
-        auto text = EncodePrediction(answer.response.outputs, many);
-        if (!text.ok()) return respond(ErrorAnswer(text.status()));
-        HttpResponse response = HttpResponse::Json(200, std::move(*text));
-        response.headers.push_back({"slipway-prediction-id", answer.prediction_id});
-        response.headers.push_back({"slipway-model-version", std::to_string(answer.version)});
-        response.headers.push_back({"slipway-arm", answer.arm});
-        respond(std::move(response));
-      });
+  predictor.Predict(std::move(call),
+                    [respond, many = body->many](const serving::PredictAnswer& answer) {
+                      if (!answer.status.ok()) return respond(ErrorAnswer(answer.status));
+                      auto text = EncodePrediction(answer.response.outputs, many);
+                      if (!text.ok()) return respond(ErrorAnswer(text.status()));
+                      HttpResponse response = HttpResponse::Json(200, std::move(*text));
+                      serving::NameVersion(answer, response);
+                      respond(std::move(response));
+                    });
 }
 
 void AddPrediction(net::Router& router, Predictor& predictor, const char* method, bool versioned) {

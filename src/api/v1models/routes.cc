@@ -13,7 +13,7 @@
 #include "api/v1models/v1models.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "net/retry_after.h"
+#include "serving/http_call.h"
 
 namespace slipway::api::v1models {
 namespace {
@@ -30,12 +30,8 @@ enum class Verb { kPredict, kClassify, kRegress };
 HttpResponse ErrorAnswer(const Status& status) {
   const int code = net::HttpStatusOf(status.code());
   std::string body = "{\"error\":";
-  base::AppendJsonString(
-      body, status.field().empty() ? status.message() : status.field() + ": " + status.message());
-  HttpResponse response = HttpResponse::Json(code, body + "}");
-  if (code == 429 || code == 503)
-    response.SetHeader("Retry-After", std::to_string(net::RetryAfterSeconds(status)));
-  return response;
+  base::AppendJsonString(body, serving::MessageOf(status));
+  return serving::FailureAnswer(code, body + "}", status);
 }
 
 base::Result<std::string> Encode(Verb verb, bool by_column, const serving::PredictAnswer& answer,
@@ -53,9 +49,7 @@ base::Result<std::string> Encode(Verb verb, bool by_column, const serving::Predi
 
 HttpResponse Answered(std::string body, const serving::PredictAnswer& answer) {
   HttpResponse response = HttpResponse::Json(200, std::move(body));
-  response.headers.push_back({"slipway-prediction-id", answer.prediction_id});
-  response.headers.push_back({"slipway-model-version", std::to_string(answer.version)});
-  response.headers.push_back({"slipway-arm", answer.arm});
+  serving::NameVersion(answer, response);
   return response;
 }
 
@@ -132,11 +126,7 @@ void Models::Predict(Verb verb, const HttpRequest& request, std::optional<int64_
   }
   call.endpoint = info.endpoint;
   call.version = version;
-  call.key = request.GetHeader("slipway-key");
-  call.caller = request.GetHeader("slipway-caller");
-  call.request_id = request.GetHeader("X-Request-Id");
-  call.protocol = "v1models";
-  call.cancelled = request.gone;
+  serving::ReadHeaders(request, "v1models", call);
   call.started_ns = started_ns;
   predictor_.Predict(std::move(call), [verb, by_column, config = info.config,
                                        respond](const serving::PredictAnswer& answer) {
