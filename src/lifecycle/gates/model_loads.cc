@@ -31,7 +31,8 @@ class ModelLoadsGate final : public registry::Gate {
     if (!model.ok()) {
       verdict.outcome = registry::Outcome::kFail;
       verdict.summary = "the model does not load: " + model.status().message();
-      verdict.evidence = base::Json::MakeObject({{"reason", model.status().reason()}});
+      verdict.evidence = base::Json::MakeObject(
+          {{"reason", model.status().reason()}, {"field", model.status().field()}});
       return verdict;
     }
     const inference::ModelDescription& description = (*model)->description();
