@@ -49,8 +49,8 @@ def slow_model() -> bytes:
     return model.SerializeToString()
 
 
-def ready_ms(server) -> float:
-    """From the start of the process to the model's first "ready"."""
+def ready_ms(server, path: str = "/v2/models/bench/ready") -> float:
+    """From the start of the process to the first "ready" of the model, or of the server."""
     listen = server.data / "listen.json"
     listen.unlink(missing_ok=True)
     from slipway_server import BINARY
@@ -64,7 +64,7 @@ def ready_ms(server) -> float:
             try:
                 host, port = json.loads(listen.read_text())["http"].split(":")
                 connection = http.client.HTTPConnection(host, int(port), timeout=5)
-                connection.request("GET", "/v2/models/bench/ready")
+                connection.request("GET", path)
                 if connection.getresponse().status == 200:
                     return (time.monotonic() - began) * 1000
             except (OSError, ValueError):
@@ -83,7 +83,24 @@ def start(server) -> dict:
     server.start()
     served.pin(server.process.pid)
     time.sleep(5)
-    return {"ready_ms": times[2], "best_ready_ms": times[0], "idle_pss_mib": served.memory_mib(server.process.pid)}
+    figures = {"ready_ms": times[2], "best_ready_ms": times[0], "idle_pss_mib": served.memory_mib(server.process.pid)}
+    return figures | registry_only()
+
+
+def registry_only() -> dict:
+    """A server that has no model to serve."""
+    from slipway_server import Server
+
+    with tempfile.TemporaryDirectory() as name:
+        server = Server(pathlib.Path(name) / "data").start()
+        server.stop()
+        times = sorted(ready_ms(server, "/ready") for _ in range(5))
+        server.start()
+        try:
+            time.sleep(5)
+            return {"registry_ready_ms": times[2], "registry_idle_pss_mib": served.memory_mib(server.process.pid)}
+        finally:
+            server.stop()
 
 
 def full_load(server, requests, seconds: float) -> dict:
