@@ -17,7 +17,8 @@ using inference::Tensor;
 
 constexpr std::string_view kCrockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 constexpr size_t kUlidText = 26;
-constexpr char kCachedMark = 1;  // after the tensors, only where it holds
+// After the tensors, only where it holds: most records stay a byte shorter.
+constexpr char kCachedMark = 1;
 
 std::array<int8_t, 256> CrockfordValues() {
   std::array<int8_t, 256> values{};
