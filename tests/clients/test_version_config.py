@@ -280,8 +280,11 @@ def test_a_graph_of_versions_goes_through_gates_canary_and_production(server):
     assert seen == {first, second}  # a share of the callers is on the candidate
     server.post(f"/api/v1/rollouts/{rollout['id']}/promote", {"reason": "it answers"})
     server.wait_for(lambda: serves(server, "pipeline", second), 30, "the second graph")
-    stages = {one["version"]: one["stage"] for one in server.get("/api/v1/models/pipeline")["versions"]}
-    assert stages[second].lower() == "production"
-    assert stages[first].lower() == "archived"
+
+    def stage_of(version: int) -> str:
+        return server.get(f"/api/v1/models/pipeline/versions/{version}")["stage"].lower()
+
+    server.wait_for(lambda: stage_of(second) == "production", 30, "the second graph's stage")
+    assert stage_of(first) == "archived"
     answer = ask_graph(client, rows)
     np.testing.assert_allclose(answer.as_numpy("p")[:, 1], tiny_models.score(rows / 2, weights[2]), atol=1e-5)
