@@ -28,6 +28,10 @@
 #if SLIPWAY_WITH_TORCHSERVE
 #include "api/torchserve/torchserve.h"
 #endif
+#if SLIPWAY_WITH_SAGEMAKER
+#include "api/sagemaker/migrations.h"
+#include "api/sagemaker/sagemaker.h"
+#endif
 #if SLIPWAY_WITH_PREDICT
 #include "api/predict/predict.h"
 #endif
@@ -97,6 +101,9 @@ struct Assembly::RowSettings {
 #if SLIPWAY_WITH_INVOCATIONS
   api::invocations::InvocationsSettings invocations;
 #endif
+#if SLIPWAY_WITH_SAGEMAKER
+  api::sagemaker::SageMakerSettings sagemaker;
+#endif
 };
 
 Assembly::Assembly() : rows_(std::make_unique<RowSettings>()) {}
@@ -124,6 +131,18 @@ void Assembly::Describe([[maybe_unused]] base::Schema& schema) {
 #if SLIPWAY_WITH_INVOCATIONS
   api::invocations::Describe(schema, rows_->invocations);
 #endif
+#if SLIPWAY_WITH_SAGEMAKER
+  api::sagemaker::Describe(schema, rows_->sagemaker);
+#endif
+}
+
+std::vector<storage::Migration> Assembly::Migrations() const {
+  std::vector<storage::Migration> all;
+#if SLIPWAY_WITH_SAGEMAKER
+  const auto room = api::sagemaker::Migrations();
+  all.insert(all.end(), room.begin(), room.end());
+#endif
+  return all;
 }
 
 std::span<const storage::DatabaseKind> Assembly::databases() const { return kDatabases; }
@@ -203,6 +222,10 @@ void Assembly::AddProtocols([[maybe_unused]] const ProtocolParts& parts) const {
 #endif
 #if SLIPWAY_WITH_INVOCATIONS
   api::invocations::Register(parts.router, parts.predictor, rows_->invocations);
+#endif
+#if SLIPWAY_WITH_SAGEMAKER
+  api::sagemaker::Register(parts.router, parts.database, parts.blobs, parts.registry, parts.clock,
+                           rows_->sagemaker);
 #endif
 #if SLIPWAY_WITH_TORCHSERVE
   api::torchserve::Register(parts.router, parts.predictor, parts.repository);

@@ -36,7 +36,9 @@ struct ProtocolParts {
   net::GrpcServer& grpc;
   const Settings& settings;
   base::Metrics& metrics;
+  storage::Database& database;
   storage::Blobs& blobs;
+  const base::Clock& clock;
   tracking::Tracking& tracking;
   registry::Registry& registry;
   serving::Predictor& predictor;
@@ -51,6 +53,8 @@ class Assembly {
   // The settings of rows; before Schema::Apply.
   void Describe(base::Schema& schema);
 
+  // Of rows that keep tables.
+  std::vector<storage::Migration> Migrations() const;
   std::span<const storage::DatabaseKind> databases() const;
   std::span<const storage::BlobStore> stores() const;
   // A runtime that cannot start (its library is missing) is an error.

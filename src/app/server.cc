@@ -66,13 +66,15 @@ base::Result<base::FileHandle> LockFolder(const std::string& folder) {
   return handle;
 }
 
-std::vector<storage::Migration> AllMigrations() {
+std::vector<storage::Migration> AllMigrations(const Assembly& assembly) {
   std::vector<storage::Migration> all;
   for (const auto& room :
        {events::Migrations(), tracking::Migrations(), registry::Migrations(), traffic::Migrations(),
         monitoring::Migrations(), pipelines::Migrations()}) {
     all.insert(all.end(), room.begin(), room.end());
   }
+  const std::vector<storage::Migration> rows = assembly.Migrations();
+  all.insert(all.end(), rows.begin(), rows.end());
   return all;
 }
 
@@ -147,7 +149,7 @@ struct Server::State {
 base::Status Server::State::BuildStorage(const Assembly& assembly) {
   const std::string& data = settings.process.data;
   database = TRY(storage::OpenDatabase(settings.database, data, assembly.databases(), metrics));
-  TRY(database->Migrate(AllMigrations()));
+  TRY(database->Migrate(AllMigrations(assembly)));
   clock = TRY(MakeClock(settings.process, *database));
   driven = dynamic_cast<base::DrivenClock*>(clock.get());
   blobs = TRY(storage::OpenBlobs(settings.process.artifacts, data, assembly.stores()));
@@ -245,8 +247,8 @@ void Server::State::BuildFront(const Assembly& assembly) {
                         {process, *clock, metrics, *events, *registry, *endpoints, *repository,
                          *rollouts, *monitor, *pipelines, *lifecycle, *pool, *database},
                         web);
-  assembly.AddProtocols({router, *grpc, settings, metrics, *blobs, *tracking, *registry, *predictor,
-                         *repository,
+  assembly.AddProtocols({router, *grpc, settings, metrics, *database, *blobs, *clock, *tracking,
+                         *registry, *predictor, *repository,
                          [this] { return process.readiness == api::native::Readiness::kReady; }});
 }
 
