@@ -13,28 +13,29 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 import numpy as np
 import served
 
 DEADLINE_US = 100_000
-SWAPS = 200
+JSON_TYPE = {"Content-Type": "application/json"}
+SWAPS = 40 if served.QUICK else 200
 
 
 def slow_model() -> bytes:
-    """Half a millisecond for a row: a client can ask for three times what the server can do."""
+    """Half a millisecond for a row, also in a batch: a client can ask for three times what the server can do."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     random = np.random.default_rng(3)
-    sizes = [served.FEATURES, 1024, 2048, 2]
+    wide, layers = 2048, 7
     nodes, weights, value = [], [], "X"
-    for i in range(len(sizes) - 1):
-        weight = random.normal(0, 0.05, (sizes[i], sizes[i + 1])).astype(np.float32)
-        weights.append(numpy_helper.from_array(weight, f"w{i}"))
-        nodes.append(helper.make_node("MatMul", [value, f"w{i}"], [f"m{i}"]))
+    for name, shape in {"first": (served.FEATURES, wide), "inner": (wide, wide), "last": (wide, 2)}.items():
+        weight = random.normal(0, 0.05, shape).astype(np.float32)
+        weights.append(numpy_helper.from_array(weight, name))
+    for i, weight in enumerate(["first", *["inner"] * layers, "last"]):
+        nodes.append(helper.make_node("MatMul", [value, weight], [f"m{i}"]))
         nodes.append(helper.make_node("Tanh", [f"m{i}"], [f"t{i}"]))
         value = f"t{i}"
     graph = helper.make_graph(
@@ -80,8 +81,7 @@ def ready_ms(server, path: str = "/v2/models/bench/ready") -> float:
 def start(server) -> dict:
     server.stop()
     times = sorted(ready_ms(server) for _ in range(5))
-    server.start()
-    served.pin(server.process.pid)
+    served.start_pinned(server)
     time.sleep(5)
     figures = {"ready_ms": times[2], "best_ready_ms": times[0], "idle_pss_mib": served.memory_mib(server.process.pid)}
     return figures | registry_only()
@@ -103,24 +103,33 @@ def registry_only() -> dict:
             server.stop()
 
 
-def full_load(server, requests, seconds: float) -> dict:
-    """Memory while 16 connections ask all the time; the slope is that of the second half."""
-    command = served.load_command("http", server.http, served.INFER, requests["json"], 16, seconds)
+def with_memory(command: list[str], pid: int) -> tuple[dict, list[tuple[float, float]]]:
+    """Figures of a load, and (seconds, MiB) of the server while it lasts."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     began, samples = time.monotonic(), []
     while process.poll() is None:
-        samples.append((time.monotonic() - began, served.memory_mib(server.process.pid)))
         time.sleep(1)
-    figures = json.loads(process.stdout.read())
-    half = [sample for sample in samples if sample[0] > seconds / 2]
-    slope = np.polyfit([at for at, _ in half], [mib for _, mib in half], 1)[0] * 60
+        samples.append((time.monotonic() - began, served.memory_mib(pid)))
+    return json.loads(process.stdout.read()), samples
+
+
+def slope(samples: list[tuple[float, float]]) -> float:
+    """MiB a minute in the second half."""
+    half = samples[len(samples) // 2 :]
+    return float(np.polyfit([at for at, _ in half], [mib for _, mib in half], 1)[0] * 60)
+
+
+def full_load(server, requests, seconds: float) -> dict:
+    """Memory while 16 connections ask all the time; the slope is that of the second half."""
+    command = served.load_command("http", server.http, served.INFER, requests["json"], 16, seconds)
+    figures, samples = with_memory(command, server.process.pid)
     return {
         "seconds": seconds,
         "rate": figures["rate"],
         "failures": figures["failures"],
         "first_mib": samples[0][1],
         "last_mib": samples[-1][1],
-        "slope_mib_per_minute": float(slope),
+        "slope_mib_per_minute": slope(samples),
     }
 
 
@@ -133,94 +142,90 @@ def overload(server, folder: pathlib.Path, seconds: float) -> dict:
     hurried.write_text(json.dumps(body | {"parameters": {"timeout": DEADLINE_US}}))
     target = "/v2/models/slow/infer"
     pid = server.process.pid
-    capacity = served.load(pid, "http", server.http, target, (plain, served.JSON), 64, 6)
-    before = served.memory_mib(pid)
-    asked = f"open={3 * capacity['rate']:.0f}"
-    under = served.load(pid, asked, server.http, target, (hurried, served.JSON), 4000, seconds)
+    # What it can do at most: enough callers that it never waits for one, and batches as large as under overload.
+    runs = [served.load(pid, "http", server.http, target, (plain, served.JSON), n, 6) for n in (64, 256)]
+    capacity = max(one["rate"] for one in runs)
+    command = served.load_command(
+        f"open={3 * capacity:.0f}", server.http, target, (hurried, served.JSON), 1000, seconds
+    )
+    under, memory = with_memory(command, pid)
     return {
-        "capacity": capacity["rate"],
-        "asked": 3 * capacity["rate"],
+        "capacity": capacity,
+        "asked": 3 * capacity,
         "goodput": under["rate"],
-        "goodput_to_capacity": under["rate"] / capacity["rate"],
+        "goodput_to_capacity": under["rate"] / capacity,
         "refused": under["refused"],
         "unsent": under["unsent"],
         "failures": under["failures"],
         "accepted_p99_ms": under["p99_us"] / 1000,
         "deadline_ms": DEADLINE_US / 1000,
-        "memory_before_mib": before,
-        "memory_after_mib": served.memory_mib(pid),
+        "memory_first_mib": memory[0][1],
+        "memory_last_mib": memory[-1][1],
+        "slope_mib_per_minute": slope(memory),
     }
 
 
-class Checker(threading.Thread):
-    """Asks all the time and holds each answer against the version that it names."""
-
-    def __init__(self, server, request: bytes, expected: dict[str, float]):
-        super().__init__()
-        self.connection = http.client.HTTPConnection(*server.http.split(":"), timeout=30)
-        self.request, self.expected = request, expected
-        self.over = threading.Event()
-        self.asked = self.failed = self.wrong = 0
-        self.seen: dict[str, int] = {}
-
-    def run(self):
-        while not self.over.is_set():
-            self.connection.request("POST", served.INFER, self.request, {"Content-Type": "application/json"})
-            answer = self.connection.getresponse()
-            body = json.loads(answer.read())
-            self.asked += 1
-            if answer.status != 200:
-                self.failed += 1
-                continue
-            version = body["model_version"]
-            self.seen[version] = self.seen.get(version, 0) + 1
-            data = next(one["data"] for one in body["outputs"] if one["name"] == "probabilities")
-            self.wrong += abs(data[1] - self.expected[version]) > 1e-4
+def answers(server, target: str, body: bytes, version: int) -> str:
+    """What the load generator calls an answer of this version: its number and its outputs."""
+    connection = http.client.HTTPConnection(*server.http.split(":"), timeout=30)
+    connection.request("POST", f"{target}/versions/{version}/infer", body, JSON_TYPE)
+    text = connection.getresponse().read().decode()
+    return f"{version} " + text[text.index('"outputs"') :]
 
 
-def swaps(server, requests, probabilities: dict[str, float]) -> dict:
-    quiet = served.load(server.process.pid, "http", server.http, served.INFER, requests["json"], 16, 5)
-    checker = Checker(server, requests["json"][0].read_bytes(), probabilities)
-    cell = ("http", server.http, served.INFER, requests["json"], 16)
-    slices, over = [], threading.Event()  # the load ends with the swaps, so it is asked for in slices
+def change(server, target: str, request, post: list, expected: list[str]) -> dict:
+    """200 changes of version while callers ask as fast as they can, and at 70 % of that."""
+    path, headers = request
+    pid, infer = server.process.pid, f"{target}/infer"
+    quiet = served.load(pid, "http", server.http, infer, request, 16, 5)
+    rate = f"open={0.7 * quiet['rate']:.0f}"
+    calm = served.load(pid, rate, server.http, infer, request, 64, 5)
+    posts = f"--posts={SWAPS},20," + ",".join(map(str, post))
+    figures = {}
+    for name, kind, callers, alone in (("full", "http", 16, quiet), ("at_70_percent", rate, 64, calm)):
+        load = served.load(
+            pid, kind, server.http, infer, (path, [*headers, "--seen", posts]), callers, 600, failures=1.0
+        )
+        figures[name] = {
+            "changes": load["posts"],
+            "changes_failed": load["post_failures"],
+            "change_ms": load["post_p50_ms"],
+            "answers": load["all"],
+            "failed": load["failures"] + load["refused"],
+            "wrong": sum(count for answer, count in load["seen"].items() if answer not in expected),
+            "of_each_version": [load["seen"].get(answer, 0) for answer in expected],
+            "rate_to_alone": load["rate"] / alone["rate"],
+            "p99_us": load["p99_us"],
+            "p99_to_alone": load["p99_us"] / alone["p99_us"],
+        }
+    return figures
 
-    def press():
-        while not over.is_set():
-            slices.append(served.load(server.process.pid, *cell, 2.0, failures=1.0))
 
-    pressing = threading.Thread(target=press)
-    checker.start()
-    pressing.start()
-    took, versions = [], []
-    try:
-        for i in range(SWAPS):
-            began = time.monotonic()
-            if i == 0:
-                rollout = server.post("/api/v1/models/bench/versions/2/promote", {"force": True, "reason": "bench"})
-                number = rollout["rollout"]["id"]
-                server.post(f"/api/v1/rollouts/{number}/promote", {"reason": "bench"})
-                versions.append(2)
-            else:
-                plan = server.post("/api/v1/endpoints/bench/rollback", {"reason": "bench"})["plan"]
-                versions.append(plan["arms"][0]["version"])
-            took.append(time.monotonic() - began)
-    finally:
-        checker.over.set()
-        over.set()
-        checker.join()
-        pressing.join()
-    return {
-        "swaps": SWAPS,
-        "changes": sum(a != b for a, b in zip([1, *versions], versions, strict=False)),
-        "swap_ms_median": float(np.median(took)) * 1000,
-        "answers": sum(one["all"] for one in slices) + checker.asked,
-        "failed": sum(one["failures"] + one["refused"] for one in slices) + checker.failed,
-        "checked": checker.asked,
-        "wrong_version": checker.wrong,
-        "seen": checker.seen,
-        "p99_us": max(one["p99_us"] for one in slices),
-        "p99_us_without_swaps": quiet["p99_us"],
-    }
+def rollbacks(server, folder: pathlib.Path, requests) -> dict:
+    """Between two versions that stay loaded: the change of plan alone."""
+    rollout = server.post("/api/v1/models/bench/versions/2/promote", {"force": True, "reason": "bench"})
+    server.post(f"/api/v1/rollouts/{rollout['rollout']['id']}/promote", {"reason": "bench"})
+    served.pin(server.process.pid)
+    reason = folder / "reason.json"
+    reason.write_text('{"reason": "bench"}')
+    target, body = served.INFER.removesuffix("/infer"), requests["json"][0].read_bytes()
+    expected = [answers(server, target, body, version) for version in (1, 2)]
+    return change(server, target, requests["json"], ["/api/v1/endpoints/bench/rollback", reason], expected)
+
+
+def reloads(server, folder: pathlib.Path, requests) -> dict:
+    """Each change opens the other version from its file, warms it up, shows it, and closes the former one."""
+    target, body, posts, expected = "/v2/models/swap", requests["json"][0].read_bytes(), [], []
+    for version in (1, 2):
+        config = {"version_policy": {"specific": {"versions": [version]}}}
+        posts.append(folder / f"load{version}.json")
+        posts[-1].write_text(json.dumps({"parameters": {"config": json.dumps(config)}}))
+        connection = http.client.HTTPConnection(*server.http.split(":"), timeout=60)
+        connection.request("POST", "/v2/repository/models/swap/load", posts[-1].read_bytes(), JSON_TYPE)
+        assert connection.getresponse().status == 200, "the model must load"
+        expected.append(answers(server, target, body, version))
+    served.pin(server.process.pid)
+    return change(server, target, requests["json"], ["/v2/repository/models/swap/load", *posts], expected)
 
 
 def main() -> int:
@@ -236,6 +241,9 @@ def main() -> int:
         folder = pathlib.Path(name)
         (folder / "models/slow/1").mkdir(parents=True)
         (folder / "models/slow/1/model.onnx").write_bytes(slow_model())
+        for version, model in {1: exported, 2: second}.items():
+            (folder / f"models/swap/{version}").mkdir(parents=True)
+            (folder / f"models/swap/{version}/model.onnx").write_bytes(model.SerializeToString())
         requests = served.write_requests(folder, rows[:1])
         with served.server_with(exported, rows, probabilities, "--models", str(folder / "models")) as server:
             if "start" in options.parts:
@@ -244,8 +252,9 @@ def main() -> int:
                 figures["overload"] = overload(server, folder, options.overload_s)
             if "swaps" in options.parts:
                 served.register(server.url, second, rows, others)
-                expected = {"1": float(probabilities[0, 1]), "2": score(second, rows[:1])}
-                figures["swaps"] = swaps(server, requests, expected)
+                for name, part in {"rollbacks": rollbacks, "reloads": reloads}.items():
+                    for load, values in part(server, folder, requests).items():
+                        figures[f"{name}_{load}"] = values
             if "full_load" in options.parts:
                 figures["full_load"] = full_load(server, requests, options.full_load_s)
     served.save("endurance.json", figures)
@@ -255,13 +264,6 @@ def main() -> int:
         )
         print(f"{part}: {shown}")
     return 0
-
-
-def score(exported, row: np.ndarray) -> float:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(exported.SerializeToString())
-    return float(session.run(None, {"X": row})[1][0, 1])
 
 
 if __name__ == "__main__":

@@ -82,15 +82,25 @@ def pin(pid: int, core: str = SERVER_CORE) -> None:
     subprocess.run(["taskset", "-acp", core, str(pid)], check=True, capture_output=True)
 
 
+def start_pinned(server) -> None:
+    """So that it counts one core from the beginning."""
+    usable = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {int(SERVER_CORE)})
+    try:
+        server.start()
+    finally:
+        os.sched_setaffinity(0, usable)
+
+
 @contextlib.contextmanager
 def server_with(exported, rows: np.ndarray, probabilities: np.ndarray, *options: str):
     """A server on its core with the model in production as "bench"; its folder is `server.data`."""
     from slipway_server import Server
 
     with tempfile.TemporaryDirectory() as name:
-        server = Server(pathlib.Path(name) / "data", *options).start()
+        server = Server(pathlib.Path(name) / "data", *options)
         try:
-            pin(server.process.pid)
+            start_pinned(server)
             register(server.url, exported, rows, probabilities)
             put_into_production(server)
             pin(server.process.pid)

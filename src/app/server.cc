@@ -171,7 +171,8 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
                                        settings.inference.load == "on_demand");
   endpoints = std::make_unique<traffic::Endpoints>(*database, *events, *clock, *loader, metrics);
   repository = std::make_unique<repository::ModelRepository>(
-      repository::ModelRepository::Parts{*database, *events, *clock, *registry, *pool, *endpoints},
+      repository::ModelRepository::Parts{*database, *events, *clock, *registry, *pool, *endpoints,
+                                         settings.inference.load == "on_demand"},
       settings.repository, settings.process.data);
   rollouts = std::make_unique<traffic::Rollouts>(*database, *events, *clock, metrics, *endpoints,
                                                  traffic::MakeAnalyses(settings.rollout),

@@ -3,7 +3,11 @@
 #include "base/threads.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -16,6 +20,7 @@ namespace slipway::base {
 struct ThreadPool::State {
   std::string name;
   size_t queue_limit = 0;
+  int nice = 0;
   mutable std::mutex mutex;
   std::condition_variable wake;
   std::deque<std::function<void()>> queue;
@@ -24,6 +29,8 @@ struct ThreadPool::State {
 
   void Run() {
     pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+    // On Linux the priority is the thread's own. To stand back is always allowed.
+    if (nice > 0) (void)setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), nice);
     std::unique_lock lock(mutex);
     while (true) {
       wake.wait(lock, [&] { return stopping || !queue.empty(); });
@@ -38,11 +45,19 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(std::string name, size_t threads, size_t queue_limit)
+size_t UsableCores() {
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof(cores), &cores) == 0)
+    return std::max<size_t>(1, static_cast<size_t>(CPU_COUNT(&cores)));
+  return std::max(1U, std::thread::hardware_concurrency());
+}
+
+ThreadPool::ThreadPool(std::string name, size_t threads, size_t queue_limit, int nice)
     : state_(std::make_shared<State>()) {
   CHECK(threads > 0, "a pool needs a thread");
   state_->name = std::move(name);
   state_->queue_limit = queue_limit;
+  state_->nice = nice;
   for (size_t i = 0; i < threads; ++i)
     state_->threads.emplace_back([state = state_] { state->Run(); });
 }

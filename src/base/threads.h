@@ -11,10 +11,14 @@
 
 namespace slipway::base {
 
+// Cores that this process may use, at least 1.
+size_t UsableCores();
+
 class ThreadPool {
  public:
-  // `name` is the threads' name (<= 11 characters); `queue_limit` tasks may wait.
-  ThreadPool(std::string name, size_t threads, size_t queue_limit);
+  // `name` is the threads' name (<= 11 characters); `queue_limit` tasks may wait. `nice`, as
+  // nice(2): how far its threads, and those that they start, stand back when cores are short.
+  ThreadPool(std::string name, size_t threads, size_t queue_limit, int nice = 0);
   ~ThreadPool();  // Stop()
   // kResourceExhausted (reason "queue_full") when the queue is full; kUnavailable once stopped.
   // Never blocks.

@@ -2,6 +2,8 @@
 #include "base/threads.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <future>
@@ -34,6 +36,18 @@ TEST(ThreadPool, RunsWhatIsQueuedBeforeItStops) {
   EXPECT_EQ(done, 500);
   EXPECT_EQ(pool.Submit([] {}).code(), Code::kUnavailable);
   pool.Stop();
+}
+
+TEST(ThreadPool, ItsThreadsStandBackAndNoOthers) {
+  const auto nice_here = [] { return getpriority(PRIO_PROCESS, static_cast<id_t>(gettid())); };
+  const int before = nice_here();
+  std::promise<int> inside;
+  {
+    ThreadPool pool("test", 1, 1, 19);
+    ASSERT_TRUE(pool.Submit([&] { inside.set_value(nice_here()); }).ok());
+  }
+  EXPECT_EQ(inside.get_future().get(), 19);
+  EXPECT_EQ(nice_here(), before);
 }
 
 TEST(ThreadPool, ATaskMayEndItsOwnPool) {

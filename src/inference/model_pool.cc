@@ -31,7 +31,7 @@
 namespace slipway::inference {
 namespace {
 
-constexpr size_t kOpeningThreads = 2;
+constexpr size_t kOpeningThreads = 4;
 constexpr size_t kMostToOpen = 10'000;  // models that wait for an opening thread
 // What a model that does not say its memory is taken to hold, against the size of its file.
 constexpr int64_t kMemoryToFile = 2;
@@ -41,7 +41,7 @@ constexpr std::array<double, 11> kRowBounds = {1, 2, 4, 8, 16, 32, 64, 128, 256,
 
 size_t ThreadCount(const PoolSettings& settings) {
   if (settings.threads > 0) return static_cast<size_t>(settings.threads);
-  return std::max(1U, std::thread::hardware_concurrency());
+  return base::UsableCores();
 }
 
 int64_t FileBytes(const ModelSource& source) {
@@ -63,6 +63,10 @@ void Describe(base::Schema& schema, PoolSettings& settings) {
   constexpr int64_t kMostRows = 1'000'000'000;
   schema.Add("inference.threads", &settings.threads, "Threads that run batches; 0: one a core.", 0,
              1024);
+  schema.Add("inference.nice", &settings.nice,
+             "How far the threads that run and load models stand back (as nice(1) has it), so that "
+             "requests are read, refused and answered in time when cores are short.",
+             0, 19);
   schema.Add("inference.max_batch_rows", &settings.max_batch_rows,
              "Rows of a batch at most; a larger request is split and joined again.", 1, kMostRows);
   schema.Add("inference.max_queue_rows", &settings.max_queue_rows,
@@ -135,6 +139,8 @@ struct ModelPool::State : std::enable_shared_from_this<ModelPool::State> {
   std::vector<std::shared_ptr<pool::OnDemandModel>> Surplus(const std::string& but, int64_t more);
   void MakeRoom(const std::string& but, int64_t more);
   void LetGo(std::shared_ptr<LoadedModel> model);
+  // Opens it on a thread that stands back for those that answer, and waits for it.
+  LoadResult OpenAside(const ModelSource& source);
   base::Status Submit(std::function<void()> task);
 
   const std::vector<std::unique_ptr<Runtime>> runtimes;
@@ -190,6 +196,7 @@ LoadResult ModelPool::State::Open(const ModelSource& source,
       std::make_shared<pool::BatchedModel>(source.key, source.config, std::move(session),
                                            elsewhere > 0 ? WaitingThreads(elsewhere) : workers,
                                            MetricsOf(source.key), std::move(counts));
+  if (source.accept) TRY(source.accept(model->description()));
   TRY(model->WarmUp(source.warmup));
   return std::shared_ptr<LoadedModel>(std::move(model));
 }
@@ -233,18 +240,25 @@ std::vector<std::shared_ptr<pool::OnDemandModel>> ModelPool::State::Surplus(cons
   return surplus;
 }
 
+LoadResult ModelPool::State::OpenAside(const ModelSource& source) {
+  std::promise<LoadResult> opened;
+  TRY(Submit([&] { opened.set_value(Open(source, std::make_shared<pool::RunCounts>())); }));
+  return opened.get_future().get();
+}
+
 // A model whose last request is about to end would be freed by the thread that answers it, which
-// takes time: it is kept until nobody else has it.
+// takes time: it is kept until nobody else has it, and freed by a thread that stands back.
 void ModelPool::State::LetGo(std::shared_ptr<LoadedModel> model) {
   constexpr int64_t kPauseNs = 20'000'000;
-  if (model.use_count() == 1 || workers->stopping.load()) return;
+  if (workers->stopping.load()) return;
+  if (model.use_count() == 1) {
+    (void)Submit([kept = std::move(model)] {});
+    return;
+  }
   workers->timer.At(base::MonotonicNanos() + kPauseNs,
                     [weak = weak_from_this(), kept = std::move(model)]() mutable {
                       const auto state = weak.lock();
-                      if (!state) return;
-                      if (kept.use_count() > 1) return state->LetGo(std::move(kept));
-                      // Its workers may take a while to end: not on the timer's thread.
-                      (void)state->Submit([kept = std::move(kept)] {});
+                      if (state) state->LetGo(std::move(kept));
                     });
 }
 
@@ -279,14 +293,23 @@ base::Status ModelPool::State::Submit(std::function<void()> task) {
   std::unique_lock lock(mutex);
   if (stopped) return base::Unavailable("pool_stopped", "the model pool is stopping");
   if (!openers)
-    openers = std::make_unique<base::ThreadPool>("model-load", kOpeningThreads, kMostToOpen);
+    openers = std::make_unique<base::ThreadPool>("model-load", kOpeningThreads, kMostToOpen,
+                                                 static_cast<int>(workers->settings.nice));
   return openers->Submit(std::move(task));
 }
 
 ModelPool::ModelPool(PoolSettings settings, std::vector<std::unique_ptr<Runtime>> runtimes,
                      base::Metrics& metrics, Prober probe)
     : state_(std::make_shared<State>(std::move(settings), std::move(runtimes), metrics,
-                                     std::move(probe))) {}
+                                     std::move(probe))) {
+  // Those that are opened on demand come and go by themselves.
+  metrics.OnCollect([weak = std::weak_ptr(state_)] {
+    const auto state = weak.lock();
+    if (!state) return;
+    std::unique_lock lock(state->mutex);
+    state->Count();
+  });
+}
 
 ModelPool::~ModelPool() { Stop(); }
 
@@ -315,7 +338,7 @@ base::Result<std::shared_ptr<LoadedModel>> ModelPool::Load(const ModelSource& so
     }
   }
   if (other.valid()) return other.get();
-  LoadResult result = state_->Open(source, std::make_shared<pool::RunCounts>());
+  LoadResult result = state_->OpenAside(source);
   {
     std::unique_lock lock(state_->mutex);
     state_->loading.erase(source.key);

@@ -20,6 +20,7 @@ namespace slipway::inference {
 
 struct PoolSettings {
   int64_t threads = 0;           // inference threads; 0: one a core
+  int64_t nice = 5;              // theirs, and that of loading: I/O threads go before them
   int64_t max_batch_rows = 128;  // a batch never exceeds it; a larger request is split
   int64_t max_queue_rows =
       20000;  // waiting rows a model; past it kResourceExhausted (reason "queue_full")

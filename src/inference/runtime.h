@@ -65,6 +65,8 @@ struct ModelSource {
   std::vector<Request> warmup = {};
   std::string folder = {};  // the version's files; empty: where `path` lies
   ModelConfig config = {};
+  // What its opener demands of it; a failure is that of loading. Empty: nothing.
+  std::function<base::Status(const ModelDescription&)> accept = {};
 };
 
 // Reasons of a failed run that took the process of its whole batch along: the requests of the batch

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/status.h"
+#include "base/threads.h"
 
 namespace slipway::inference {
 namespace {
@@ -25,8 +26,7 @@ constexpr int64_t kMostThreads = 64;
 constexpr int64_t kMostCallers = 256;
 
 std::vector<Trial> Combinations(bool batchable) {
-  const auto cores =
-      std::min<int64_t>(std::max(1U, std::thread::hardware_concurrency()), kMostThreads);
+  const auto cores = std::min<int64_t>(static_cast<int64_t>(base::UsableCores()), kMostThreads);
   std::vector<std::pair<int64_t, int64_t>> shapes = {{1, 1}};
   if (cores > 1) shapes.insert(shapes.end(), {{1, cores}, {cores, 1}});
   if (cores > 3) shapes.emplace_back(cores / 2, 2);

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace slipway::net {
@@ -25,6 +26,9 @@ struct EventLoop::State {
   base::Micros tick_interval = base::kSecond;
   std::function<void()> tick;
   int64_t next_tick = 0;
+  uint64_t rounds = 0;
+  uint64_t late_round = 0;  // 0: the last two waits took all there was
+  bool full = false;        // the last one left events where they were
 
   std::mutex mutex;  // over the three below
   std::vector<std::function<void()>> posted;
@@ -102,6 +106,9 @@ void EventLoop::Run() {
   while (!state_->quit.load(std::memory_order_relaxed)) {
     const int count = epoll_wait(state_->epoll.fd(), events.data(), static_cast<int>(events.size()),
                                  state_->WaitMs(now));
+    ++state_->rounds;
+    const bool was_full = std::exchange(state_->full, count == static_cast<int>(events.size()));
+    state_->late_round = was_full || state_->full ? state_->rounds : 0;
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<size_t>(i)];
       if (event.data.ptr == nullptr) {
@@ -129,6 +136,8 @@ void EventLoop::Run() {
     dropped.swap(state_->posted);
   }
 }
+
+uint64_t EventLoop::late_round() const { return state_->late_round; }
 
 void EventLoop::Post(std::function<void()> task) {
   bool wake = false;

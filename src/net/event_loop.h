@@ -39,6 +39,9 @@ class EventLoop {
   // `tick` runs about every `interval`.
   void SetTick(base::Micros interval, std::function<void()> tick);
   void Run();
+  // Not 0 while more events wait than a round takes: what a watcher is told of now may have waited
+  // for a while. Each round has a number of its own; the first event of a round waited longest.
+  uint64_t late_round() const;
 
   // Thread-safe. Posted tasks run in order after the events of a round; those posted once Run has
   // ended are dropped.

@@ -62,6 +62,8 @@ struct HttpRequest {
   std::string body;  // whole, for buffered routes (gzip/zstd already undone by Content-Encoding)
   std::unique_ptr<BodyReader> stream;  // set for streaming routes only
   std::string remote_address;          // "127.0.0.1:50412"
+  // How long it had lain with the kernel before it was read; 0: not long enough to count.
+  int64_t waited_ns = 0;
   // Set once the client has closed its side: the answer is most likely for nobody, and work that
   // has not begun may be left out (answer something all the same). Never null in a handler.
   std::shared_ptr<const std::atomic<bool>> gone;

@@ -40,6 +40,7 @@ struct HttpShared {
   std::array<base::Counter*, 5> answers;  // 1xx ... 5xx
   base::Counter& timeouts;
   base::Counter& refused_connections;
+  base::Counter& shed;
   Cors cors{};
   std::unique_ptr<TlsFiles> tls{};  // set when connections speak TLS
   std::atomic<bool> draining{false};
@@ -54,7 +55,9 @@ struct HttpWorker {
   EventLoop loop;
   std::unordered_set<std::shared_ptr<HttpConnection>> connections;
   std::string date;
-  int64_t now = 0;  // MonotonicNanos at the last tick: what deadlines are set and judged by
+  int64_t now = 0;         // MonotonicNanos at the last tick: what deadlines are set and judged by
+  int64_t lag_ns = 0;      // how long the first request of this round had waited
+  uint64_t lag_round = 0;  // 0: the loop keeps up
 };
 
 // Belongs to its worker's thread. A ticket (the right to answer one request) may outlive it in any
@@ -117,6 +120,7 @@ class HttpConnection final : public EventLoop::Watcher,
   void BeginUpload();
   void AnswerUnrouted(const Router::Match& match);
   void SendContinue();
+  void NoteLag();
   void Dispatch();
   void DispatchToPool();
   bool WantsPacking(HttpResponse& response) const;

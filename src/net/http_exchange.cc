@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // HttpConnection, the middle of a request's walk: from a parsed head to the route's handler, and
 // from its answer to bytes.
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "net/http_connection.h"
@@ -41,6 +45,20 @@ void PackBody(Encoding encoding, HttpResponse& response) {
   if (!packed) return;
   response.body = std::move(*packed);
   response.SetHeader("Content-Encoding", std::string(EncodingName(encoding)));
+}
+
+// Since the last bytes of a socket came, to a millisecond.
+int64_t SinceLastBytesNs(int fd) {
+  tcp_info info{};
+  socklen_t size = offsetof(tcp_info, tcpi_last_data_recv) + sizeof(info.tcpi_last_data_recv);
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return 0;
+  return static_cast<int64_t>(info.tcpi_last_data_recv) * 1'000'000;
+}
+
+base::Status TooFarBehind(int64_t waited_ns) {
+  return base::ResourceExhausted("overloaded",
+                                 "the request waited " + std::to_string(waited_ns / 1'000'000) +
+                                     " ms before it was read (http.max_backlog); retry in 1 s");
 }
 
 base::Status NoAnswer() {
@@ -239,9 +257,28 @@ void HttpConnection::SendContinue() {
   if (SendParts({&kContinue, 1}) != static_cast<int64_t>(kContinue.size())) Close();
 }
 
+// When more wait than a round takes, the first of a round tells how long the others waited. Asked
+// once a round: it is a system call.
+void HttpConnection::NoteLag() {
+  const uint64_t round = worker_->loop.late_round();
+  if (worker_->lag_round != round) {
+    worker_->lag_round = round;
+    worker_->lag_ns = round == 0 ? 0 : SinceLastBytesNs(socket_.fd());
+  }
+  request_.waited_ns = worker_->lag_ns;
+}
+
 void HttpConnection::Dispatch() {
   output_ = Output::kWaiting;
   if (input_ == Input::kDone) input_deadline_ = 0;
+  NoteLag();
+  const int64_t most_ns = worker_->shared->settings.max_backlog.micros * 1000;
+  // Whatever else it costs to answer it: those behind it would be later still.
+  if (most_ns > 0 && request_.waited_ns > most_ns && request_.method == "POST" &&
+      route_->kind == Router::Kind::kAsync) {
+    worker_->shared->shed.Add();
+    return Answer(ErrorResponse(TooFarBehind(request_.waited_ns)), nullptr);
+  }
   if (route_->kind != Router::Kind::kAsync) return DispatchToPool();
   dispatching_ = true;
   route_->async(std::move(request_), Respond(std::make_shared<Ticket>(shared_from_this())));

@@ -179,6 +179,10 @@ void Describe(base::Schema& schema, HttpServerSettings& settings) {
              "Time a connection may wait for its next request.", kLeast, kMost);
   schema.Add("http.drain_timeout", &settings.drain_timeout,
              "Time for requests in flight to end when stopping.", Duration{0}, kMost);
+  schema.Add("http.max_backlog", &settings.max_backlog,
+             "Time that a prediction may wait to be read when more come than the I/O threads can "
+             "read; past it it is answered 429 unread. 0: any.",
+             Duration{0}, kMost);
   schema.Add("http.compression", &settings.compression,
              "Compress text and JSON answers (zstd, gzip, deflate) for clients that ask for it.");
   schema.Add("http.compression_min_bytes", &settings.compression_min_bytes,
@@ -253,6 +257,8 @@ HttpServer::HttpServer(HttpServerSettings settings, const Router& router,
                                      "Connections ended because the client was too slow."),
       .refused_connections = metrics.GetCounter("slipway_net_http_refused_connections",
                                                 "Connections refused at http.max_connections."),
+      .shed = metrics.GetCounter("slipway_net_http_shed",
+                                 "Requests answered 429 unread, at http.max_backlog."),
   });
   base::Gauge& open = metrics.GetGauge("slipway_net_http_connections", "Open HTTP connections.");
   metrics.OnCollect([shared = std::weak_ptr(state_->shared), &open] {

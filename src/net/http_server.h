@@ -41,6 +41,7 @@ struct HttpServerSettings {
   base::Duration body_timeout{60 * base::kSecond};  // between two pieces
   base::Duration idle_timeout{75 * base::kSecond};
   base::Duration drain_timeout{30 * base::kSecond};
+  base::Duration max_backlog{base::kSecond};  // 0: any
   bool compression = true;
   int64_t compression_min_bytes = 4096;
   CorsSettings cors{};

@@ -1,17 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // HttpServer over real sockets: what a client sees, byte by byte.
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <zlib.h>
 #include <zstd.h>
 
+#include <cstdint>
+#include <future>
+#include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "net/http_server.h"
 #include "net/http_server_testing.h"
 
 namespace slipway::net {
 namespace {
+
+uint32_t SinceLastSentMs(int fd) {
+  tcp_info info{};
+  socklen_t size = sizeof(info);
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_last_data_sent : 0;
+}
 
 class HttpServerTest : public testing::Test, protected HttpServerFixture {};
 
@@ -66,6 +79,52 @@ TEST_F(HttpServerTest, FindsEachRequestsOwnRouteOnOneConnection) {
       EXPECT_EQ(Body(ask("POST /echo", body)), body);
     }
   }
+}
+
+// The loop is held up while more requests come than it takes in a round: the rest of them are too
+// old by then.
+TEST_F(HttpServerTest, AnswersUnreadWhatWaitedTooLongToBeRead) {
+  constexpr int kClients = 300;
+  settings_.max_backlog = base::Duration{base::kMillisecond};
+  std::promise<void> go;
+  std::promise<void> entered;
+  router_.Add("POST", "/hold",
+              [&, held = go.get_future().share()](const HttpRequest&, const Respond& respond) {
+                entered.set_value();
+                held.wait();
+                respond(HttpResponse::Text(200, "held"));
+              });
+  Start();
+  RawClient first(server_->port());
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < kClients; ++i) {  // all of them known to the loop
+    clients.push_back(std::make_unique<RawClient>(server_->port()));
+    ASSERT_TRUE(clients.back()->Send("GET /hello/x HTTP/1.1\r\nHost: x\r\n\r\n"));
+    ASSERT_EQ(Body(clients.back()->ReadResponse()), "hello x");
+  }
+  ASSERT_TRUE(first.Send("POST /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"));
+  entered.get_future().wait();
+  for (const auto& client : clients)
+    client->Send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
+  while (SinceLastSentMs(clients.back()->fd()) < 2) std::this_thread::yield();
+  go.set_value();
+  EXPECT_EQ(Body(first.ReadResponse()), "held");
+  int refused = 0;
+  for (const auto& client : clients) {
+    const std::string response = client->ReadResponse();
+    if (StatusLine(response) == "HTTP/1.1 200 OK") continue;
+    ++refused;
+    EXPECT_EQ(StatusLine(response), "HTTP/1.1 429 Too Many Requests");
+    EXPECT_NE(response.find("Retry-After: 1"), std::string::npos);
+    EXPECT_NE(Body(response).find("http.max_backlog"), std::string::npos);
+  }
+  EXPECT_GT(refused, 0);
+  EXPECT_NE(
+      metrics_.PrintPrometheusText().find("slipway_net_http_shed_total " + std::to_string(refused)),
+      std::string::npos);
+  // The connection is as good as before.
+  ASSERT_TRUE(clients[0]->Send("GET /hello/y HTTP/1.1\r\nHost: x\r\n\r\n"));
+  EXPECT_EQ(Body(clients[0]->ReadResponse()), "hello y");
 }
 
 TEST_F(HttpServerTest, TakesARequestByteByByte) {

@@ -90,8 +90,17 @@ Result<LoadedVersion> ModelRepository::State::OpenVersion(const std::string& nam
     const auto former = entry->second.loaded.find(number);
     if (former != entry->second.loaded.end() && former->second.key == key) key += "/again";
   }
-  const inference::ModelSource what =
+  inference::ModelSource what =
       TRY(traffic::ResolveSource(key, path, config.model, config.model_file));
+  // What is declared of shapes changes what callers see of it: such a model is opened to know.
+  if (later && config.model.reshapes.empty()) {
+    what.accept = [declared = what.config](const inference::ModelDescription& description) {
+      return CheckDeclared(description, declared);
+    };
+    opened.key = key;
+    opened.model = parts.pool.LoadOnDemand(key, [what] { return what; });
+    return opened;
+  }
   auto model = TRY(parts.pool.Load(what));
   auto declared = AsDeclared(std::move(model), what.config);
   if (!declared.ok()) {

@@ -70,6 +70,7 @@ class ModelRepository {
     registry::Registry& registry;
     inference::ModelPool& pool;
     traffic::Endpoints& endpoints;
+    bool on_demand = false;  // a folder's models are opened when they are first asked
   };
   // `data`: the server's data folder; files of loads lie below its "unmanaged".
   ModelRepository(Parts parts, RepositorySettings settings, const std::string& data);

@@ -106,6 +106,7 @@ struct ModelRepository::State {
   std::mutex changing;  // one change at a time; held while a model loads
   int64_t epoch = 0;
   std::vector<std::string> opening;  // names whose load is under way, outermost first
+  bool later = false;                // what is loaded is opened when it is first asked
   mutable std::mutex entries_mutex;  // writers hold `changing` too
   std::map<std::string, Entry> entries;
   std::mutex watch_mutex;

@@ -309,8 +309,13 @@ Result<TritonConfig> Read(const pb::ModelConfig& message, std::vector<std::strin
   read.model_file = message.default_model_filename();
   config.decoupled = message.model_transaction_policy().decoupled();
   config.response_cache = message.response_cache().enable();
-  for (const auto& [name, value] : message.parameters())
-    config.parameters[name] = value.string_value();
+  for (const auto& [name, value] : message.parameters()) {
+    if (name == "pinned") {
+      config.pinned = value.string_value() == "true";
+    } else {
+      config.parameters[name] = value.string_value();
+    }
+  }
   return read;
 }
 

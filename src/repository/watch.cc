@@ -84,7 +84,9 @@ void ModelRepository::State::Look(const FoundModel& found, bool first) {
     return;
   }
   // A failure is in the log and in the index; it is tried again when the files change.
+  later = parts.on_demand;
   (void)LoadSource(found.name, Source{found, "", ""}, kWatcher, false);
+  later = false;
 }
 
 void ModelRepository::State::ForgetGone(const std::set<std::string>& found,

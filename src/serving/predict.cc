@@ -108,6 +108,11 @@ Status CheckCall(const PredictCall& call) {
   return Status::Ok();
 }
 
+Status TooLate() {
+  return {base::Code::kDeadlineExceeded, "deadline_exceeded",
+          "the deadline passed before the request was read"};
+}
+
 }  // namespace
 
 void Predictor::Path::Start(Ptr flight) {
@@ -127,6 +132,8 @@ void Predictor::Path::Start(Ptr flight) {
       base::kHour);
   flight->deadline_ns = flight->started_ns + timeout * 1000;
   flight->served = state.routes->Find(flight->call.endpoint);
+  // It lay unread for too long: nothing more is done for it.
+  if (now_ns >= flight->deadline_ns) return Refuse(std::move(flight), TooLate());
   flight->id = NewPredictionId(flight->time);
   if (flight->call.version) return StartPinned(std::move(flight));
   if (!flight->served) {
@@ -317,6 +324,12 @@ void Predictor::Path::Conclude(Ptr flight, base::Result<inference::Response> res
   answer.answered_ns = now_ns;
   const int64_t total_ns = now_ns - flight->started_ns;
   Judge(*flight, answer.status, now_ns - flight->attempt_ns);
+  // No model saw it, and a flood of these must not be logged at the cost of what is answered.
+  if (answer.status.code() == base::Code::kResourceExhausted) {
+    state.series.Count(flight->call.endpoint, flight->epoch(), flight->arm, flight->version,
+                       answer.status.code(), total_ns);
+    return std::exchange(flight->done, nullptr)(std::move(answer));
+  }
   PredictionRecord record = MakeRecord(*flight, answer.status, timing, total_ns);
   const traffic::ServedArm* shadow = flight->served && flight->arm != kPinned
                                          ? FindArm(*flight->served, traffic::kShadow)

@@ -121,6 +121,20 @@ INSTANTIATE_TEST_SUITE_P(
                       base::Status(base::Code::kDeadlineExceeded, "too_late", "too late"),
                       base::ResourceExhausted("queue_full", "too many")));
 
+TEST(Predictor, CountsARefusalOfAFullModelAndLogsNone) {
+  FakeServing serving;
+  serving.routes.Set("m", 5,
+                     {{"stable", 1, 1, BrokenModel(base::ResourceExhausted("overloaded", "later"))},
+                      {"shadow", 2, 1, TimesModel(2)}});
+  const PredictAnswer answer = serving.Ask(OneNumberCall({1}));
+  EXPECT_EQ(answer.status.reason(), "overloaded");
+  EXPECT_THAT(serving.recorder.Records(), SizeIs(0));
+  EXPECT_THAT(
+      serving.metrics.PrintPrometheusText(),
+      HasSubstr(
+          R"(slipway_serving_requests_total{arm="stable",code="RESOURCE_EXHAUSTED",endpoint="m",version="1"} 1)"));
+}
+
 TEST(Predictor, LeavesStableHalfOfTheTimeOfACandidatesCaller) {
   FakeServing serving;
   auto stable = TimesModel(1);

@@ -43,7 +43,7 @@ base::Result<std::optional<int64_t>> VersionOf(const HttpRequest& request, bool 
 
 base::Result<serving::PredictCall> HeadOf(const HttpRequest& request, bool versioned) {
   serving::PredictCall head;
-  head.started_ns = base::MonotonicNanos();
+  head.started_ns = base::MonotonicNanos() - request.waited_ns;
   head.version = TRY(VersionOf(request, versioned));
   head.endpoint = request.GetParam("model");
   head.key = request.GetHeader(kKeyName);

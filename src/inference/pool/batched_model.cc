@@ -74,7 +74,8 @@ Workers::Workers(const PoolSettings& pool_settings, size_t threads_wanted,
                  std::shared_ptr<ResponseCache> response_cache)
     : settings(pool_settings),
       thread_count(static_cast<int64_t>(threads_wanted)),
-      threads("inference", threads_wanted, kMostQueuedWorkers),
+      threads("inference", threads_wanted, kMostQueuedWorkers,
+              static_cast<int>(pool_settings.nice)),
       cache(std::move(response_cache)) {}
 
 void Workers::Stop() {
