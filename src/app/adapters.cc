@@ -76,6 +76,25 @@ std::function<base::Result<int64_t>(const std::string&, const std::string&)> Lab
   };
 }
 
+registry::Registry::FindUse ServedBy(traffic::Endpoints& endpoints) {
+  return [&endpoints](const std::string& model, int64_t number) -> std::string {
+    for (const traffic::Plan& plan : endpoints.List()) {
+      for (const traffic::Arm& arm : plan.arms) {
+        if (arm.model == model && arm.version == number)
+          return "served by endpoint '" + plan.endpoint + "' (" + arm.name + ")";
+      }
+    }
+    return "";
+  };
+}
+
+tracking::Tracking::FindUse UsedBy(registry::Registry& registry) {
+  return [&registry](storage::Transaction& transaction, const std::string& run_id,
+                     const std::string& model_id) {
+    return registry.UseOfSource(transaction, run_id, model_id);
+  };
+}
+
 monitoring::Monitor::FindBaseline BaselineFrom(registry::Registry& registry) {
   return [&registry](const std::string& model,
                      int64_t number) -> base::Result<std::optional<std::string>> {

@@ -9,6 +9,7 @@
 #include "registry/registry.h"
 #include "serving/predict.h"
 #include "tracking/tracking.h"
+#include "traffic/endpoints.h"
 #include "traffic/rollouts.h"
 
 namespace slipway::app {
@@ -23,5 +24,10 @@ std::function<base::Result<int64_t>(const std::string& model, const std::string&
     registry::Registry& registry);
 // `monitoring/baseline.json` of the version, when it has one.
 monitoring::Monitor::FindBaseline BaselineFrom(registry::Registry& registry);
+
+// "served by endpoint 'x'" for the versions of plans.
+registry::Registry::FindUse ServedBy(traffic::Endpoints& endpoints);
+// Which version in use comes from a run or a logged model.
+tracking::Tracking::FindUse UsedBy(registry::Registry& registry);
 
 }  // namespace slipway::app

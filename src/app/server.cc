@@ -24,6 +24,7 @@
 #include "monitoring/migrations.h"
 #include "pipelines/migrations.h"
 #include "registry/migrations.h"
+#include "registry/scrub.h"
 #include "repository/version_config.h"
 #include "serving/limits.h"
 #include "tracking/migrations.h"
@@ -118,6 +119,7 @@ struct Server::State {
   std::unique_ptr<events::EventLog> events;
   std::unique_ptr<tracking::Tracking> tracking;
   std::unique_ptr<registry::Registry> registry;
+  std::unique_ptr<registry::Scrub> scrub;
   std::unique_ptr<inference::ModelPool> pool;
   std::unique_ptr<traffic::VersionLoader> loader;
   std::unique_ptr<traffic::Endpoints> endpoints;
@@ -162,6 +164,9 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
   registry =
       std::make_unique<registry::Registry>(*database, *blobs, *events, *clock, settings.registry);
   registry->SetMetadataSource(MetadataFrom(*tracking));
+  scrub =
+      std::make_unique<registry::Scrub>(*registry, metrics, settings.registry.scrub_interval.micros,
+                                        settings.registry.scrub_mb_per_s);
   pool = std::make_unique<inference::ModelPool>(
       settings.inference, TRY(assembly.Runtimes(settings)), metrics,
       inference::RememberPassed(
@@ -170,6 +175,8 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
   loader = traffic::MakeRegistryLoader(*registry, *pool, repository::ConfigsOfVersions(),
                                        settings.inference.load == "on_demand");
   endpoints = std::make_unique<traffic::Endpoints>(*database, *events, *clock, *loader, metrics);
+  registry->AddUse(ServedBy(*endpoints));
+  tracking->SetUse(UsedBy(*registry));
   repository = std::make_unique<repository::ModelRepository>(
       repository::ModelRepository::Parts{*database, *events, *clock, *registry, *pool, *endpoints,
                                          settings.inference.load == "on_demand"},
@@ -307,6 +314,7 @@ base::Status Server::Start() {
   // Steps of an interrupted pipeline call this server, so they go on only now.
   TRY(state.pipelines->Start());
   state.control->Start();
+  state.scrub->Start();
   state.process.readiness = api::native::Readiness::kReady;
   TRY(state.WriteListen());
   base::ReleaseLoaderPages();
@@ -326,6 +334,7 @@ void Server::Stop() {
   state.http->Stop();
   state.grpc->Stop();
   state.control->Stop();
+  state.scrub->Stop();
   state.pipelines->Stop();
   state.blocking->Stop();
   state.repository->Stop();

@@ -33,13 +33,15 @@ int Show(const Command& command, const Answer& answer, bool json) {
     std::fputs(answer.text.c_str(), stdout);
     return 0;
   }
+  const base::Json* intact = answer.body.Find("intact");
+  const int status = intact != nullptr && intact->is_bool() && !intact->AsBool() ? 1 : 0;
   const base::Json* rows = command.list.empty() ? nullptr : answer.body.Find(command.list);
   if (json || rows == nullptr || !rows->is_array()) {
     std::printf("%s\n", answer.body.Dump(2).c_str());
   } else {
     std::fputs(Table(command.columns, rows->AsArray()).c_str(), stdout);
   }
-  return 0;
+  return status;
 }
 
 int Run(const Command& command, const std::map<std::string, std::string>& typed,

@@ -275,6 +275,47 @@ std::vector<Command> WatchCommands() {
   };
 }
 
+std::vector<Command> AuditCommands() {
+  return {
+      {"audit",
+       "list",
+       "Who changed what, when, why and from where; newest first",
+       "GET",
+       "/api/v1/audit",
+       {Query("actor", "only this one's"), Query("type_prefix", "only types that begin so"),
+        Query("subject_prefix", "only subjects that begin so: model/NAME/version/3"),
+        Query("since", "from this time (RFC 3339)"), Query("until", "before this time"),
+        Query("after", "after this sequence number"), Query("order", "newest (default) or oldest"),
+        Limit()},
+       "events",
+       {{"SEQ", "sequence"},
+        {"TIME", "time"},
+        {"ACTOR", "actor"},
+        {"FROM", "source"},
+        {"TYPE", "type"},
+        {"SUBJECT", "subject"},
+        {"WHY", "data.reason"}}},
+      {"audit",
+       "verify",
+       "Recompute the hash chain over all events",
+       "POST",
+       "/api/v1/audit/verify",
+       {Body("sequence", Kind::kInteger, "of a head that was noted before"),
+        Body("hash", Kind::kText, "of that head")},
+       "",
+       {}},
+      {"registry",
+       "verify",
+       "Read every file again and compare it with its SHA-256",
+       "POST",
+       "/api/v1/registry/verify",
+       {Body("model", Kind::kText, "only this model's"),
+        Body("version", Kind::kInteger, "only this version of it")},
+       "",
+       {}},
+  };
+}
+
 std::vector<Command> EventCommands() {
   return {
       {"events",
@@ -292,14 +333,6 @@ std::vector<Command> EventCommands() {
         {"TYPE", "type"},
         {"SUBJECT", "subject"},
         {"ACTOR", "actor"}}},
-      {"audit",
-       "verify",
-       "Recompute the hash chain over all events",
-       "POST",
-       "/api/v1/audit/verify",
-       {},
-       "",
-       {}},
   };
 }
 
@@ -381,9 +414,10 @@ std::vector<Command> ServerCommands() {
 std::span<const Command> Commands() {
   static const std::vector<Command> commands = [] {
     std::vector<Command> all;
-    for (const auto& part : {ModelCommands(), VersionCommands(), TrafficCommands(), TuneCommands(),
-                             RolloutCommands(), PredictionCommands(), WatchCommands(),
-                             EventCommands(), PipelineCommands(), ServerCommands()}) {
+    for (const auto& part :
+         {ModelCommands(), VersionCommands(), TrafficCommands(), TuneCommands(), RolloutCommands(),
+          PredictionCommands(), WatchCommands(), EventCommands(), AuditCommands(),
+          PipelineCommands(), ServerCommands()}) {
       all.insert(all.end(), part.begin(), part.end());
     }
     return all;

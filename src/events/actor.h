@@ -11,8 +11,9 @@ namespace slipway::events {
 struct Actor {
   std::string name = "anonymous";  // a user, or "policy/retrain", "rollout", "scheduler"
   std::string source;              // where from: "http 127.0.0.1:50412", "grpc ...", "internal"
+  std::string reason = {};         // why, in the caller's words; kept in the event's data
 };
 
-inline Actor Internal(std::string name) { return {std::move(name), "internal"}; }
+inline Actor Internal(std::string name) { return {std::move(name), "internal", ""}; }
 
 }  // namespace slipway::events

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -61,7 +62,7 @@ Event FromRow(const storage::Row& row) {
   event.time = row.Int(kTime);
   event.type = row.Text(kType);
   event.subject = row.Text(kSubject);
-  event.actor = {row.Text(kActor), row.Text(kSource)};
+  event.actor = {row.Text(kActor), row.Text(kSource), ""};
   event.hash = row.Text(kHash);
   return event;
 }
@@ -82,6 +83,12 @@ struct EventLog::State {
     last_written = std::max(last_written, sequence);
     for (const auto& [id, wake] : wakes) wake(sequence);
   }
+
+  base::Result<ChainHead> Walk(storage::Transaction& transaction,
+                               const std::optional<ChainHead>& noted);
+  base::Result<std::optional<int64_t>> MovedFrom(storage::Transaction& transaction,
+                                                 std::string_view former, int64_t sequence);
+  base::Status CheckEnd(storage::Transaction& transaction, const ChainHead& head);
 
   storage::Database& database;
   base::Clock& clock;
@@ -110,6 +117,8 @@ base::Status EventLog::Append(storage::Transaction& transaction, Event event) {
   if (event.type.empty()) return base::InvalidArgument("type", "an event needs a type");
   if (event.data.is_null()) event.data = base::Json::MakeObject();
   if (!event.data.is_object()) return base::InvalidArgument("data", "expected an object");
+  if (!event.actor.reason.empty() && event.data.Find("reason") == nullptr)
+    event.data.Set("reason", event.actor.reason);
   const std::string data = event.data.Dump();
   const size_t size = event.type.size() + event.subject.size() + event.actor.name.size() +
                       event.actor.source.size() + data.size();
@@ -149,7 +158,9 @@ base::Result<std::vector<Event>> EventLog::List(const EventFilter& filter) const
   };
   add_prefix("type", filter.type_prefix);
   add_prefix("subject", filter.subject_prefix);
+  if (!filter.actor.empty()) sql += " AND actor = " + add(filter.actor);
   if (filter.since) sql += " AND time >= " + add(*filter.since);
+  if (filter.until) sql += " AND time < " + add(*filter.until);
   sql += filter.newest_first ? " ORDER BY sequence DESC" : " ORDER BY sequence";
   sql += " LIMIT " + add(filter.limit);
 
@@ -196,26 +207,75 @@ base::Status EventLog::SavePosition(storage::Transaction& transaction, std::stri
   return base::Status::Ok();
 }
 
-base::Status EventLog::VerifyChain() const {
+// Which event the database holds somewhere else that belongs behind `former` as number `sequence`.
+base::Result<std::optional<int64_t>> EventLog::State::MovedFrom(storage::Transaction& transaction,
+                                                                std::string_view former,
+                                                                int64_t sequence) {
   const std::string sql = "SELECT " + std::string(kColumns) +
                           " FROM events WHERE sequence > $1 ORDER BY sequence LIMIT " +
                           std::to_string(kVerifyBatch);
-  return state_->database.Read([&](storage::Transaction& transaction) -> base::Status {
-    int64_t sequence = 0;
-    std::string hash;
-    while (true) {
-      const storage::Rows rows = TRY(transaction.Query(sql, {sequence}));
-      for (const storage::Row& row : rows) {
-        const Event event = FromRow(row);
-        ++sequence;
-        if (event.sequence != sequence) return ChainBroken(sequence, "is missing");
-        if (ChainHash(hash, event, row.Text(kData)) != event.hash)
-          return ChainBroken(sequence, "was changed: its hash does not fit");
-        hash = event.hash;
-      }
-      if (rows.size() < static_cast<size_t>(kVerifyBatch)) return base::Status::Ok();
+  int64_t after = 0;
+  while (true) {
+    const storage::Rows rows = TRY(transaction.Query(sql, {after}));
+    for (const storage::Row& row : rows) {
+      Event event = FromRow(row);
+      after = event.sequence;
+      event.sequence = sequence;
+      if (ChainHash(former, event, row.Text(kData)) == event.hash) return std::optional(after);
     }
-  });
+    if (rows.size() < static_cast<size_t>(kVerifyBatch)) return std::optional<int64_t>();
+  }
+}
+
+// What stands behind the end of the chain is known to every reader that has come further.
+base::Status EventLog::State::CheckEnd(storage::Transaction& transaction, const ChainHead& head) {
+  const storage::Rows further = TRY(transaction.Query(
+      "SELECT name, sequence FROM event_positions WHERE sequence > $1 ORDER BY sequence DESC",
+      {head.sequence}));
+  if (further.empty()) return base::Status::Ok();
+  return ChainBroken(head.sequence + 1, "is missing: the log was cut off, reader '" +
+                                            further[0].Text(0) + "' had come to event " +
+                                            std::to_string(further[0].Int(1)));
+}
+
+base::Result<ChainHead> EventLog::State::Walk(storage::Transaction& transaction,
+                                              const std::optional<ChainHead>& noted) {
+  const std::string sql = "SELECT " + std::string(kColumns) +
+                          " FROM events WHERE sequence > $1 ORDER BY sequence LIMIT " +
+                          std::to_string(kVerifyBatch);
+  ChainHead head;
+  while (true) {
+    const storage::Rows rows = TRY(transaction.Query(sql, {head.sequence}));
+    for (const storage::Row& row : rows) {
+      const Event event = FromRow(row);
+      const int64_t sequence = head.sequence + 1;
+      if (event.sequence != sequence ||
+          ChainHash(head.hash, event, row.Text(kData)) != event.hash) {
+        const auto moved = TRY(MovedFrom(transaction, head.hash, sequence));
+        if (moved)
+          return ChainBroken(sequence, "was moved: it stands as event " + std::to_string(*moved));
+        return ChainBroken(sequence, event.sequence != sequence
+                                         ? "is missing"
+                                         : "was changed: its hash does not fit");
+      }
+      head = {sequence, event.hash};
+      if (noted && noted->sequence == sequence && noted->hash != event.hash)
+        return ChainBroken(sequence, "has another hash than was noted: the log was written anew");
+    }
+    if (rows.size() < static_cast<size_t>(kVerifyBatch)) return head;
+  }
+}
+
+base::Result<ChainHead> EventLog::VerifyChain(const std::optional<ChainHead>& noted) const {
+  ChainHead head;
+  TRY(state_->database.Read([&](storage::Transaction& transaction) -> base::Status {
+    head = TRY(state_->Walk(transaction, noted));
+    return state_->CheckEnd(transaction, head);
+  }));
+  if (noted && noted->sequence > head.sequence)
+    return ChainBroken(head.sequence + 1, "is missing: event " + std::to_string(noted->sequence) +
+                                              " was noted, and the log ends before it");
+  return head;
 }
 
 }  // namespace slipway::events

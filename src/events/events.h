@@ -38,10 +38,18 @@ base::Json ToJson(const Event& event);
 struct EventFilter {
   std::string type_prefix = {};
   std::string subject_prefix = {};
+  std::string actor = {};  // exactly this one
   int64_t after_sequence = 0;
   std::optional<base::Micros> since = {};
-  int64_t limit = 100;  // <= 1000
+  std::optional<base::Micros> until = {};  // before it
+  int64_t limit = 100;                     // <= 1000
   bool newest_first = false;
+};
+
+// The newest event of a chain; of an empty one {0, ""}.
+struct ChainHead {
+  int64_t sequence = 0;
+  std::string hash;
 };
 
 // Thread-safe. Needs this room's migrations ("events/migrations.h") in the database.
@@ -51,7 +59,8 @@ class EventLog {
   ~EventLog();
 
   // Inside a write transaction: the event exists exactly if the change does. time, sequence and
-  // hash are filled in. kInvalidArgument: no type, data that is not an object (nothing becomes {}),
+  // hash are filled in, and the actor's reason goes into the data as "reason" unless that has one.
+  // kInvalidArgument: no type, data that is not an object (nothing becomes {}),
   // more than kMaxEventBytes.
   base::Status Append(storage::Transaction& transaction, Event event);
   base::Result<std::vector<Event>> List(const EventFilter& filter) const;
@@ -70,10 +79,11 @@ class EventLog {
   base::Status SavePosition(storage::Transaction& transaction, std::string_view name,
                             int64_t sequence);
 
-  // Recomputes every hash. kDataLoss (reason "chain_broken") naming the first sequence that does
-  // not fit. Events cut off at the end do not show in the chain itself: compare with a hash noted
-  // elsewhere.
-  base::Status VerifyChain() const;
+  // Recomputes every hash and returns where the chain ends. kDataLoss (reason "chain_broken")
+  // naming the first sequence that was changed, removed or moved. Events cut off at the end show
+  // when a durable reader had come further, or when `noted`, a head that was kept elsewhere, is not
+  // in the chain.
+  base::Result<ChainHead> VerifyChain(const std::optional<ChainHead>& noted = {}) const;
 
  private:
   struct State;

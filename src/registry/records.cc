@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/status.h"
 #include "registry/registry.h"
@@ -115,6 +116,8 @@ Outcome ParseOutcome(const std::string& name) {
 }  // namespace
 
 std::string Version::Folder() const { return "models/" + model + "/v" + std::to_string(number); }
+
+std::string Version::Digest() const { return base::Sha256Hex(ManifestJson(files).Dump()); }
 
 std::string UseOf(const Version& version) {
   if (version.stage == Stage::kStaging || version.stage == Stage::kProduction)

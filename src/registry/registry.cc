@@ -30,6 +30,11 @@ void Describe(base::Schema& schema, RegistrySettings& settings) {
              "What a version's run must have recorded before it may enter staging or production.");
   schema.Add("registry.cache_folder", &settings.cache_folder,
              "Folder for local copies of versions, below the data folder unless absolute.");
+  schema.Add("registry.scrub_interval", &settings.scrub_interval,
+             "Pause between two checks of every version's bytes; 0 for none.", {0},
+             {3650 * base::kDay});
+  schema.Add("registry.scrub_mb_per_s", &settings.scrub_mb_per_s,
+             "Most that such a check reads, in MB a second.", 1, 100'000);
 }
 
 std::string SubjectOf(const std::string& model) { return "model/" + model; }
@@ -58,11 +63,18 @@ std::shared_ptr<std::mutex> Registry::State::LockOf(
 
 Registry::Registry(storage::Database& database, storage::Blobs& blobs, events::EventLog& events,
                    base::Clock& clock, RegistrySettings settings)
-    : state_(
-          new State{database, blobs, events, clock, std::move(settings), {}, {}, {}, {}, {}, {}}) {}
+    : state_(new State{
+          database, blobs, events, clock, std::move(settings), {}, {}, {}, {}, {}, {}, {}}) {}
 Registry::~Registry() = default;
 
 void Registry::AddGate(std::unique_ptr<Gate> gate) { state_->gates.push_back(std::move(gate)); }
+void Registry::AddUse(FindUse find) { state_->uses.push_back(std::move(find)); }
+std::string Registry::State::OtherUseOf(const std::string& model, int64_t number) const {
+  for (const FindUse& find : uses) {
+    if (std::string use = find(model, number); !use.empty()) return use;
+  }
+  return "";
+}
 void Registry::SetMetadataSource(std::shared_ptr<MetadataSource> source) {
   state_->metadata_source = std::move(source);
 }
@@ -139,7 +151,7 @@ base::Result<Model> Registry::UpdateModel(const std::string& name, const std::st
 }
 
 base::Status Registry::SetModelTag(const std::string& name, const std::string& key,
-                                   const std::string& value) {
+                                   const std::string& value, const events::Actor& actor) {
   TRY(CheckTag(key, value));
   return state_->database.Write([&](storage::Transaction& transaction) -> base::Status {
     TRY(LoadModel(transaction, name));
@@ -147,16 +159,20 @@ base::Status Registry::SetModelTag(const std::string& name, const std::string& k
         "INSERT INTO registry_model_tags (model, key, value) VALUES ($1, $2, $3) "
         "ON CONFLICT (model, key) DO UPDATE SET value = excluded.value",
         {name, key, value}));
-    return {};
+    return state_->Emit(transaction, "model.tag_set", SubjectOf(name), actor,
+                        base::Json::MakeObject({{"key", key}, {"value", value}}));
   });
 }
 
-base::Status Registry::DeleteModelTag(const std::string& name, const std::string& key) {
+base::Status Registry::DeleteModelTag(const std::string& name, const std::string& key,
+                                      const events::Actor& actor) {
   return state_->database.Write([&](storage::Transaction& transaction) -> base::Status {
     TRY(LoadModel(transaction, name));
-    TRY(transaction.Execute("DELETE FROM registry_model_tags WHERE model = $1 AND key = $2",
-                            {name, key}));
-    return {};
+    const int64_t gone = TRY(transaction.Execute(
+        "DELETE FROM registry_model_tags WHERE model = $1 AND key = $2", {name, key}));
+    if (gone == 0) return {};
+    return state_->Emit(transaction, "model.tag_deleted", SubjectOf(name), actor,
+                        base::Json::MakeObject({{"key", key}}));
   });
 }
 
@@ -209,7 +225,9 @@ base::Status Registry::DeleteModel(const std::string& name, const events::Actor&
     base::Json numbers = base::Json::MakeArray();
     for (const Version& version :
          TRY(LoadVersions(transaction, {.model = name, .run_id = {}, .model_id = {}}))) {
-      if (const std::string use = UseOf(version); !use.empty()) {
+      std::string use = UseOf(version);
+      if (use.empty()) use = state_->OtherUseOf(name, version.number);
+      if (!use.empty()) {
         return base::FailedPrecondition(
             "model_in_use", "Registered Model '" + name + "' cannot be deleted: version " +
                                 std::to_string(version.number) + " is " + use + ".");
@@ -220,7 +238,7 @@ base::Status Registry::DeleteModel(const std::string& name, const events::Actor&
       numbers.Append(version.number);
     }
     for (const char* table : {"registry_versions", "registry_version_tags", "registry_model_tags",
-                              "registry_verdicts"}) {
+                              "registry_verdicts", "registry_damage"}) {
       TRY(transaction.Execute("DELETE FROM " + std::string(table) + " WHERE model = $1", {name}));
     }
     TRY(transaction.Execute("UPDATE registry_models SET deleted = 1 WHERE name = $1", {name}));

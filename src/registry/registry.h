@@ -7,10 +7,11 @@
 // kInvalidArgument, kFailedPrecondition (gate_failed, version_not_ready, version_in_use,
 // model_in_use, source_empty), kAborted (changed_meanwhile). Events: model.created, .updated,
 // .deleted; version.created, .ready, .failed, .updated, .deleted, .stage_changed, .gate_refused;
-// alias.set, alias.deleted.
+// .damaged, .intact, .tag_set, .tag_deleted; model.tag_set, .tag_deleted; alias.set, alias.deleted.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -65,6 +66,7 @@ struct Version {
   base::Json metadata;
   bool metadata_frozen = false;
   [[nodiscard]] std::string Folder() const;  // blob folder: "models/<model>/v<number>"
+  [[nodiscard]] std::string Digest() const;  // SHA-256 over the manifest: the version's content
 };
 
 struct Model {
@@ -153,6 +155,8 @@ struct RegistrySettings {
                                                 "training_duration_s"};
   std::string cache_folder =
       "cache/models";  // local copies of versions, for runtimes that open files by path
+  base::Duration scrub_interval{24 * base::kHour};  // 0: never
+  int64_t scrub_mb_per_s = 50;
 };
 void Describe(base::Schema& schema, RegistrySettings& settings);
 
@@ -164,12 +168,31 @@ struct VersionQuery {
   std::optional<std::string> model_id;
 };
 
+struct Damage {
+  std::string model;
+  int64_t number = 0;
+  std::string path;
+  std::string difference;  // "is missing", "has SHA-256 ... instead of ..."
+  base::Micros found = 0;
+};
+struct Integrity {
+  int64_t versions = 0;
+  int64_t files = 0;
+  int64_t size_bytes = 0;
+  std::vector<Damage> damage;
+};
+base::Json ToJson(const Integrity& integrity);
+
 class Registry {
  public:
   Registry(storage::Database& database, storage::Blobs& blobs, events::EventLog& events,
            base::Clock& clock, RegistrySettings settings);
   ~Registry();
-  void AddGate(std::unique_ptr<Gate> gate);                        // before the first request
+  void AddGate(std::unique_ptr<Gate> gate);  // before the first request
+  // Who else uses versions: "served by endpoint 'x'", or empty. Before the first request; called
+  // outside of transactions, blocks no longer than a lock.
+  using FindUse = std::function<std::string(const std::string& model, int64_t number)>;
+  void AddUse(FindUse find);
   void SetMetadataSource(std::shared_ptr<MetadataSource> source);  // before the first request
   // Finishes or fails what a crash left half-done: versions still PENDING, files of deleted
   // versions. Once, before requests.
@@ -182,9 +205,10 @@ class Registry {
   base::Result<Model> UpdateModel(const std::string& name, const std::string& description,
                                   const events::Actor& actor);
   base::Status SetModelTag(const std::string& name, const std::string& key,
-                           const std::string& value);
-  base::Status DeleteModelTag(const std::string& name, const std::string& key);
-  // Refused while an alias names one of its versions or one is in staging or production.
+                           const std::string& value, const events::Actor& actor);
+  base::Status DeleteModelTag(const std::string& name, const std::string& key,
+                              const events::Actor& actor);
+  // Refused while one of its versions may not be deleted.
   base::Status DeleteModel(const std::string& name, const events::Actor& actor);
 
   // Copies the files, then the version is READY; a failure leaves it FAILED_REGISTRATION without
@@ -197,9 +221,11 @@ class Registry {
   base::Result<Version> UpdateVersion(const std::string& model, int64_t number,
                                       const std::string& description, const events::Actor& actor);
   base::Status SetVersionTag(const std::string& model, int64_t number, const std::string& key,
-                             const std::string& value);
-  base::Status DeleteVersionTag(const std::string& model, int64_t number, const std::string& key);
-  // Refused while an alias names it or it is in staging or production.
+                             const std::string& value, const events::Actor& actor);
+  base::Status DeleteVersionTag(const std::string& model, int64_t number, const std::string& key,
+                                const events::Actor& actor);
+  // Refused while an alias names it, it is in staging or production, or somebody else says that it
+  // is in use.
   base::Status DeleteVersion(const std::string& model, int64_t number, const events::Actor& actor);
   base::Result<std::optional<Version>> InStage(const std::string& model,
                                                Stage stage);  // the newest one there
@@ -215,6 +241,22 @@ class Registry {
                         const events::Actor& actor);
   base::Status DeleteAlias(const std::string& model, const std::string& alias,
                            const events::Actor& actor);
+  // Why what a version in use was made from may not be deleted: "version 3 of model 'x' comes from
+  // it, which is in Production"; empty when it may. One of the two ids may be empty.
+  base::Result<std::string> UseOfSource(storage::Transaction& transaction,
+                                        const std::string& run_id, const std::string& model_id);
+  // Reads every file of the versions again and compares it with the manifest. What differs is
+  // written down (table registry_damage) with event version.damaged, once; what is right again with
+  // version.intact. `go_on` is asked before each file: false ends the check early.
+  base::Result<Integrity> Verify(const VersionQuery& query, std::optional<int64_t> number = {},
+                                 const std::function<bool(const ManifestFile&)>& go_on = {});
+  base::Result<std::vector<Damage>> KnownDamage();
+  // A file of a READY version. With `checked` it is first read whole: kDataLoss (reason
+  // "file_differs") instead of bytes that are not those that were registered.
+  base::Result<std::unique_ptr<storage::BlobReader>> OpenFile(const std::string& model,
+                                                              int64_t number,
+                                                              const std::string& path,
+                                                              bool checked);
   // A local copy of the version's files, made once and checked against the manifest: kDataLoss
   // naming the file that differs.
   base::Result<std::string> Materialize(const Version& version);

@@ -220,13 +220,13 @@ TEST_P(RegistryStore, RefusesToMaterializeWhatDiffersFromTheManifest) {
 
 TEST_P(RegistryStore, TagsAndDescriptionsAreKept) {
   NewVersion();
-  ASSERT_TRUE(registry_->SetVersionTag("fraud", 1, "checked", "yes").ok());
-  ASSERT_TRUE(registry_->DeleteVersionTag("fraud", 1, "team").ok());
+  ASSERT_TRUE(registry_->SetVersionTag("fraud", 1, "checked", "yes", kAda).ok());
+  ASSERT_TRUE(registry_->DeleteVersionTag("fraud", 1, "team", kAda).ok());
   ASSERT_TRUE(registry_->UpdateVersion("fraud", 1, "good", kAda).ok());
   const Version version = registry_->GetVersion("fraud", 1).value();
   EXPECT_EQ(version.tags, (Tags{{"checked", "yes"}}));
   EXPECT_EQ(version.description, "good");
-  ASSERT_TRUE(registry_->SetModelTag("fraud", "tier", "1").ok());
+  ASSERT_TRUE(registry_->SetModelTag("fraud", "tier", "1", kAda).ok());
   ASSERT_TRUE(registry_->UpdateModel("fraud", "about", kAda).ok());
   EXPECT_EQ(registry_->GetModel("fraud")->tags, (Tags{{"tier", "1"}}));
   EXPECT_EQ(registry_->ListModels()->front().description, "about");
@@ -245,6 +245,84 @@ TEST_P(RegistryStore, FindsVersionsByRunAndModel) {
   EXPECT_EQ(found[1].tags, (Tags{{"team", "blue"}}));
   query.model = "other";
   EXPECT_EQ(registry_->FindVersions(query)->size(), 1u);
+}
+
+TEST_P(RegistryStore, VerifyNamesWhatIsMissingOrDiffersAndForgetsItOnceItIsRightAgain) {
+  NewVersion();
+  NewVersion();
+  Integrity integrity = registry_->Verify({}).value();
+  EXPECT_TRUE(integrity.damage.empty());
+  EXPECT_EQ(integrity.versions, 2);
+  EXPECT_EQ(integrity.files, 6);
+  ASSERT_TRUE(blobs_->Remove("models/fraud/v1/MLmodel").ok());
+  ASSERT_TRUE(blobs_->Remove("models/fraud/v2/model.onnx").ok());
+  ASSERT_TRUE(blobs_->Put("models/fraud/v2/model.onnx", "wEights").ok());
+  integrity = registry_->Verify({}).value();
+  ASSERT_EQ(integrity.damage.size(), 2u);
+  EXPECT_EQ(integrity.damage[0].path, "MLmodel");
+  EXPECT_EQ(integrity.damage[0].difference, "is missing");
+  EXPECT_EQ(integrity.damage[1].number, 2);
+  EXPECT_NE(integrity.damage[1].difference.find("has SHA-256"), std::string::npos);
+  EXPECT_EQ(LastEvent().type, "version.damaged");
+  EXPECT_EQ(registry_->KnownDamage()->size(), 2u);
+  const size_t events = EventTypes().size();
+  ASSERT_TRUE(registry_->Verify({}).ok());
+  EXPECT_EQ(EventTypes().size(), events) << "known damage is not told again";
+  ASSERT_TRUE(blobs_->Put("models/fraud/v1/MLmodel", "flavors").ok());
+  EXPECT_TRUE(
+      registry_->Verify({.model = "fraud", .run_id = {}, .model_id = {}}, 1)->damage.empty());
+  EXPECT_EQ(LastEvent().type, "version.intact");
+  EXPECT_EQ(registry_->KnownDamage()->size(), 1u);
+  EXPECT_EQ(registry_->Verify({.model = "nobody", .run_id = {}, .model_id = {}}).status().reason(),
+            "model_not_found");
+}
+
+TEST_P(RegistryStore, AFileThatIsReadCheckedIsRefusedWhenItDiffers) {
+  NewVersion();
+  EXPECT_TRUE(registry_->OpenFile("fraud", 1, "model.onnx", true).ok());
+  EXPECT_EQ(registry_->OpenFile("fraud", 1, "../v1/model.onnx", true).status().reason(),
+            "file_not_found");
+  ASSERT_TRUE(blobs_->Remove("models/fraud/v1/model.onnx").ok());
+  ASSERT_TRUE(blobs_->Put("models/fraud/v1/model.onnx", "wEights").ok());
+  EXPECT_EQ(registry_->OpenFile("fraud", 1, "model.onnx", true).status().reason(), "file_differs");
+}
+
+TEST_P(RegistryStore, WhatOthersUseIsNotDeletedAndNeitherIsWhatItCameFrom) {
+  NewVersion();
+  std::string use = "served by endpoint 'fraud'";
+  registry_->AddUse([&](const std::string&, int64_t) { return use; });
+  EXPECT_NE(registry_->DeleteVersion("fraud", 1, kAda).message().find("served by endpoint 'fraud'"),
+            std::string::npos);
+  EXPECT_EQ(registry_->DeleteModel("fraud", kAda).reason(), "model_in_use");
+  const auto use_of_run = [&](const std::string& run) {
+    std::string found;
+    Must(database_->Read([&](storage::Transaction& transaction) -> base::Status {
+      found = TRY(registry_->UseOfSource(transaction, run, ""));
+      return {};
+    }));
+    return found;
+  };
+  EXPECT_NE(use_of_run("r").find("version 1 of model 'fraud' comes from it"), std::string::npos);
+  EXPECT_EQ(use_of_run("other"), "");
+  use = "";
+  EXPECT_EQ(use_of_run("r"), "");
+  ASSERT_TRUE(registry_->SetAlias("fraud", "champion", 1, kAda).ok());
+  EXPECT_NE(use_of_run("r").find("alias 'champion'"), std::string::npos);
+}
+
+TEST_P(RegistryStore, EveryChangeOfATagIsInTheAuditLog) {
+  NewVersion();
+  ASSERT_TRUE(registry_->SetVersionTag("fraud", 1, "checked", "yes", kAda).ok());
+  EXPECT_EQ(LastEvent().type, "version.tag_set");
+  EXPECT_EQ(LastEvent().subject, "model/fraud/version/1");
+  EXPECT_EQ(LastEvent().data.Find("value")->AsString(), "yes");
+  ASSERT_TRUE(registry_->DeleteVersionTag("fraud", 1, "checked", kAda).ok());
+  EXPECT_EQ(LastEvent().type, "version.tag_deleted");
+  ASSERT_TRUE(registry_->SetModelTag("fraud", "tier", "1", kAda).ok());
+  EXPECT_EQ(LastEvent().type, "model.tag_set");
+  ASSERT_TRUE(registry_->DeleteModelTag("fraud", "tier", kAda).ok());
+  EXPECT_EQ(LastEvent().type, "model.tag_deleted");
+  EXPECT_EQ(LastEvent().actor.name, "ada");
 }
 
 INSTANTIATE_TEST_SUITE_P(Databases, RegistryStore, testing::ValuesIn(storage::DatabaseKinds()));

@@ -17,7 +17,7 @@
 
 namespace slipway::registry {
 
-inline const events::Actor kAda = {"ada", "http 127.0.0.1:5"};
+inline const events::Actor kAda = {"ada", "http 127.0.0.1:5", ""};
 
 // Says what it is told to, and counts.
 class ToldGate final : public Gate {

@@ -24,6 +24,7 @@ struct Registry::State {
   RegistrySettings settings;
   std::vector<std::unique_ptr<Gate>> gates;
   std::shared_ptr<MetadataSource> metadata_source;
+  std::vector<FindUse> uses;
 
   std::mutex mutex;                                                     // guards what follows
   std::map<std::string, std::shared_ptr<std::mutex>> transition_locks;  // by model
@@ -43,6 +44,10 @@ struct Registry::State {
   base::Status MarkFailed(const Version& version, const base::Status& why,
                           const events::Actor& actor);
   base::Status RemoveUnwantedFolders();
+
+  // Why somebody else needs the version; empty when nobody does.
+  std::string OtherUseOf(const std::string& model, int64_t number) const;
+  base::Status RecordDamage(const Version& version, const std::vector<Damage>& damage);
 
   // The version as the gates are to see it: with its run's newest metadata while that is not
   // frozen.

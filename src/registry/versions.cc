@@ -241,6 +241,22 @@ base::Result<std::vector<Version>> Registry::FindVersions(const VersionQuery& qu
   return versions;
 }
 
+base::Result<std::string> Registry::UseOfSource(storage::Transaction& transaction,
+                                                const std::string& run_id,
+                                                const std::string& model_id) {
+  VersionQuery query;
+  if (!run_id.empty()) query.run_id = run_id;
+  if (!model_id.empty()) query.model_id = model_id;
+  for (const Version& version : TRY(LoadVersions(transaction, query))) {
+    std::string use = UseOf(version);
+    if (use.empty()) use = state_->OtherUseOf(version.model, version.number);
+    if (use.empty()) continue;
+    return "version " + std::to_string(version.number) + " of model '" + version.model +
+           "' comes from it, which is " + use;
+  }
+  return std::string();
+}
+
 base::Result<std::optional<Version>> Registry::InStage(const std::string& model, Stage stage) {
   std::optional<Version> version;
   TRY(state_->database.Read([&](storage::Transaction& transaction) -> base::Status {
@@ -270,7 +286,8 @@ base::Result<Version> Registry::UpdateVersion(const std::string& model, int64_t 
 }
 
 base::Status Registry::SetVersionTag(const std::string& model, int64_t number,
-                                     const std::string& key, const std::string& value) {
+                                     const std::string& key, const std::string& value,
+                                     const events::Actor& actor) {
   TRY(CheckTag(key, value));
   return state_->database.Write([&](storage::Transaction& transaction) -> base::Status {
     TRY(LoadVersion(transaction, model, number));
@@ -278,18 +295,21 @@ base::Status Registry::SetVersionTag(const std::string& model, int64_t number,
         "INSERT INTO registry_version_tags (model, number, key, value) VALUES ($1, $2, $3, $4) "
         "ON CONFLICT (model, number, key) DO UPDATE SET value = excluded.value",
         {model, number, key, value}));
-    return {};
+    return state_->Emit(transaction, "version.tag_set", SubjectOf(model, number), actor,
+                        base::Json::MakeObject({{"key", key}, {"value", value}}));
   });
 }
 
 base::Status Registry::DeleteVersionTag(const std::string& model, int64_t number,
-                                        const std::string& key) {
+                                        const std::string& key, const events::Actor& actor) {
   return state_->database.Write([&](storage::Transaction& transaction) -> base::Status {
     TRY(LoadVersion(transaction, model, number));
-    TRY(transaction.Execute(
+    const int64_t gone = TRY(transaction.Execute(
         "DELETE FROM registry_version_tags WHERE model = $1 AND number = $2 AND key = $3",
         {model, number, key}));
-    return {};
+    if (gone == 0) return {};
+    return state_->Emit(transaction, "version.tag_deleted", SubjectOf(model, number), actor,
+                        base::Json::MakeObject({{"key", key}}));
   });
 }
 
@@ -297,12 +317,15 @@ base::Status Registry::DeleteVersion(const std::string& model, int64_t number,
                                      const events::Actor& actor) {
   TRY(state_->database.Write([&](storage::Transaction& transaction) -> base::Status {
     const Version version = TRY(LoadVersion(transaction, model, number));
-    if (const std::string use = UseOf(version); !use.empty()) {
+    std::string use = UseOf(version);
+    if (use.empty()) use = state_->OtherUseOf(model, number);
+    if (!use.empty()) {
       return base::FailedPrecondition("version_in_use", "version " + std::to_string(number) +
                                                             " of model '" + model +
                                                             "' cannot be deleted: it is " + use);
     }
-    for (const char* table : {"registry_versions", "registry_version_tags", "registry_verdicts"}) {
+    for (const char* table :
+         {"registry_versions", "registry_version_tags", "registry_verdicts", "registry_damage"}) {
       TRY(transaction.Execute(
           "DELETE FROM " + std::string(table) + " WHERE model = $1 AND number = $2",
           {model, number}));

@@ -42,8 +42,22 @@ base::Status RequireFreeName(storage::Transaction& transaction, const std::strin
 }  // namespace
 
 Tracking::Tracking(storage::Database& database, events::EventLog& events, base::Clock& clock)
-    : state_(new State{database, events, clock}) {}
+    : state_(new State{database, events, clock, {}}) {}
 Tracking::~Tracking() = default;
+
+void Tracking::SetUse(FindUse find) { state_->find_use = std::move(find); }
+
+base::Status Tracking::State::RequireUnused(storage::Transaction& transaction,
+                                            const std::string& run_id,
+                                            const std::string& model_id) const {
+  if (!find_use) return {};
+  const std::string use = TRY(find_use(transaction, run_id, model_id));
+  if (use.empty()) return {};
+  const bool of_run = !run_id.empty();
+  return base::FailedPrecondition(
+      of_run ? "run_in_use" : "logged_model_in_use",
+      (of_run ? "Run '" + run_id : "Logged model '" + model_id) + "' cannot be deleted: " + use);
+}
 
 base::Result<Experiment> Tracking::CreateExperiment(const std::string& name, const Tags& tags,
                                                     const events::Actor& actor) {

@@ -140,6 +140,7 @@ base::Status Tracking::DeleteLoggedModelTag(const std::string& model_id, const s
 base::Status Tracking::DeleteLoggedModel(const std::string& model_id, const events::Actor& actor) {
   return state_->database.Write([&](storage::Transaction& transaction) -> base::Status {
     TRY(LoadLoggedModel(transaction, model_id));
+    TRY(state_->RequireUnused(transaction, "", model_id));
     TRY(transaction.Execute(
         "UPDATE tracking_logged_models SET deleted = 1, updated_ms = $2 WHERE model_id = $1",
         {model_id, state_->NowMs()}));

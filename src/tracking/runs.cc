@@ -108,6 +108,7 @@ base::Result<RunInfo> Tracking::UpdateRun(const std::string& run_id, const RunUp
 base::Status Tracking::DeleteRun(const std::string& run_id, const events::Actor& actor) {
   return state_->database.Write([&](storage::Transaction& transaction) -> base::Status {
     TRY(RequireActive(TRY(LoadRunInfo(transaction, run_id))));
+    TRY(state_->RequireUnused(transaction, run_id, ""));
     TRY(transaction.Execute("UPDATE tracking_runs SET deleted = 1 WHERE run_id = $1", {run_id}));
     return state_->Emit(transaction, "run.deleted", RunSubject(run_id), actor,
                         base::Json::MakeObject());

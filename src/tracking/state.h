@@ -14,7 +14,11 @@ struct Tracking::State {
   storage::Database& database;
   events::EventLog& events;
   base::Clock& clock;
+  FindUse find_use;
 
+  // kFailedPrecondition (run_in_use, logged_model_in_use) naming the version that needs it.
+  base::Status RequireUnused(storage::Transaction& transaction, const std::string& run_id,
+                             const std::string& model_id) const;
   [[nodiscard]] int64_t NowMs() const { return clock.Now() / base::kMillisecond; }
   base::Status Emit(storage::Transaction& transaction, std::string type, std::string subject,
                     const events::Actor& actor, base::Json data);

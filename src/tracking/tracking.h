@@ -4,12 +4,13 @@
 // since the epoch (`_ms`), as MLflow's are. Errors: kNotFound (experiment_not_found, run_not_found,
 // logged_model_not_found, trace_not_found), kAlreadyExists (experiment_exists), kInvalidArgument
 // (invalid_argument, param_changed, too_many), kFailedPrecondition (experiment_deleted,
-// run_deleted). Events: experiment.created, .updated, .deleted, .restored; run.created, .finished,
-// .updated, .deleted, .restored; logged_model.created, .finalized, .deleted. What a run logs while
-// it goes on has no event of its own.
+// run_deleted, run_in_use, logged_model_in_use). Events: experiment.created, .updated, .deleted,
+// .restored; run.created, .finished, .updated, .deleted, .restored; logged_model.created,
+// .finalized, .deleted. What a run logs while it goes on has no event of its own.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -207,6 +208,12 @@ class Tracking {
  public:
   Tracking(storage::Database& database, events::EventLog& events, base::Clock& clock);
   ~Tracking();
+
+  // Who needs a run or a logged model (one of the ids is empty), in words; empty when nobody does.
+  // Asked in the transaction of a deletion. Before the first request.
+  using FindUse = std::function<base::Result<std::string>(
+      storage::Transaction&, const std::string& run_id, const std::string& model_id)>;
+  void SetUse(FindUse find);
 
   base::Result<Experiment> CreateExperiment(const std::string& name, const Tags& tags,
                                             const events::Actor& actor);

@@ -107,6 +107,7 @@ events::Actor ActorOf(const net::HttpRequest& request, const base::Json& fields)
   const base::Json* user = fields.Find("user_id");
   if (name.empty() && user != nullptr && user->is_string()) name = user->AsString();
   if (!name.empty()) actor.name = std::move(name);
+  actor.reason = std::string(request.GetHeader("X-Slipway-Reason").substr(0, 2000));
   return actor;
 }
 

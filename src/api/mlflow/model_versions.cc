@@ -114,14 +114,14 @@ Result<Json> Delete(Rooms& rooms, const Call& call) {
 Result<Json> SetTag(Rooms& rooms, const Call& call) {
   const VersionName name = TRY(RequireVersionName(call.fields));
   TRY(rooms.registry.SetVersionTag(name.model, name.number, TRY(RequireText(call.fields, "key")),
-                                   TRY(OptionalText(call.fields, "value"))));
+                                   TRY(OptionalText(call.fields, "value")), call.actor));
   return Json::MakeObject();
 }
 
 Result<Json> DeleteTag(Rooms& rooms, const Call& call) {
   const VersionName name = TRY(RequireVersionName(call.fields));
-  TRY(rooms.registry.DeleteVersionTag(name.model, name.number,
-                                      TRY(RequireText(call.fields, "key"))));
+  TRY(rooms.registry.DeleteVersionTag(name.model, name.number, TRY(RequireText(call.fields, "key")),
+                                      call.actor));
   return Json::MakeObject();
 }
 

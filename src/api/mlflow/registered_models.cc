@@ -71,13 +71,13 @@ Result<Json> Delete(Rooms& rooms, const Call& call) {
 Result<Json> SetTag(Rooms& rooms, const Call& call) {
   TRY(rooms.registry.SetModelTag(TRY(RequireText(call.fields, "name")),
                                  TRY(RequireText(call.fields, "key")),
-                                 TRY(OptionalText(call.fields, "value"))));
+                                 TRY(OptionalText(call.fields, "value")), call.actor));
   return Json::MakeObject();
 }
 
 Result<Json> DeleteTag(Rooms& rooms, const Call& call) {
   TRY(rooms.registry.DeleteModelTag(TRY(RequireText(call.fields, "name")),
-                                    TRY(RequireText(call.fields, "key"))));
+                                    TRY(RequireText(call.fields, "key")), call.actor));
   return Json::MakeObject();
 }
 

@@ -112,24 +112,8 @@ Result<Json> Update(Rooms& rooms, const Call& call) {
   return Json::MakeObject({{"run_info", RunInfoJson(info)}});
 }
 
-// A run stays while one of its versions is in use: it says where that version comes from.
 Result<Json> Delete(Rooms& rooms, const Call& call) {
-  const std::string run_id = TRY(RequireRunId(call.fields));
-  registry::VersionQuery query;
-  query.run_id = run_id;
-  for (const registry::Version& version : TRY(rooms.registry.FindVersions(query))) {
-    const bool staged =
-        version.stage == registry::Stage::kStaging || version.stage == registry::Stage::kProduction;
-    if (!staged && version.aliases.empty()) continue;
-    return base::FailedPrecondition(
-        "run_in_use", "Run " + run_id + " cannot be deleted: version " +
-                          std::to_string(version.number) + " of model '" + version.model +
-                          "', made by it, is " +
-                          (staged ? "in " + std::string(registry::StageName(version.stage))
-                                  : "named by alias '" + version.aliases.front() + "'") +
-                          ".");
-  }
-  TRY(rooms.tracking.DeleteRun(run_id, call.actor));
+  TRY(rooms.tracking.DeleteRun(TRY(RequireRunId(call.fields)), call.actor));
   return Json::MakeObject();
 }
 

@@ -74,6 +74,7 @@ events::Actor ActorOf(const net::HttpRequest& request) {
   const std::string_view name = request.GetHeader("X-Slipway-Actor");
   if (!name.empty()) actor.name = std::string(name.substr(0, 200));
   actor.source = "http " + request.remote_address;
+  actor.reason = std::string(request.GetHeader("X-Slipway-Reason").substr(0, 2000));
   return actor;
 }
 

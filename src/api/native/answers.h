@@ -35,7 +35,7 @@ base::Result<std::optional<int64_t>> NumberQuery(const net::HttpRequest& request
                                                  std::string_view name);
 base::Result<std::optional<int64_t>> TimeQuery(const net::HttpRequest& request,
                                                std::string_view name);
-// Who asks: header X-Slipway-Actor, else "anonymous"; and from where.
+// Who asks: header X-Slipway-Actor, else "anonymous"; why: X-Slipway-Reason; and from where.
 events::Actor ActorOf(const net::HttpRequest& request);
 
 }  // namespace slipway::api::native

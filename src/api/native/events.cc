@@ -14,7 +14,9 @@ base::Result<Json> ListEvents(const events::EventLog& log, const net::HttpReques
   filter.type_prefix = request.GetQuery("type_prefix").value_or("");
   filter.subject_prefix = request.GetQuery("subject_prefix").value_or("");
   filter.after_sequence = TRY(NumberQuery(request, "after")).value_or(0);
+  filter.actor = request.GetQuery("actor").value_or("");
   filter.since = TRY(TimeQuery(request, "since"));
+  filter.until = TRY(TimeQuery(request, "until"));
   filter.limit = TRY(LimitOf(request));
   const std::string order = request.GetQuery("order").value_or("newest");
   if (order != "newest" && order != "oldest")
@@ -23,6 +25,19 @@ base::Result<Json> ListEvents(const events::EventLog& log, const net::HttpReques
   Json events = Json::MakeArray();
   for (const events::Event& event : TRY(log.List(filter))) events.Append(ToJson(event));
   return Json::MakeObject({{"events", std::move(events)}});
+}
+
+base::Result<Json> VerifyAudit(const events::EventLog& log, const net::HttpRequest& request) {
+  const Json body = TRY(ReadBody(request, {"sequence", "hash"}));
+  const std::optional<int64_t> sequence = TRY(base::OptionalInt(body, "sequence"));
+  const std::optional<std::string> hash = TRY(base::OptionalString(body, "hash"));
+  if (sequence.has_value() != hash.has_value())
+    return base::InvalidArgument(sequence ? "hash" : "sequence",
+                                 "a noted head has both: sequence and hash");
+  std::optional<events::ChainHead> noted;
+  if (sequence) noted = events::ChainHead{*sequence, *hash};
+  const events::ChainHead head = TRY(log.VerifyChain(noted));
+  return Json::MakeObject({{"intact", true}, {"events", head.sequence}, {"hash", head.hash}});
 }
 
 // Where a stream goes on: what a reconnecting EventSource says it has seen, else `?after=`.
@@ -43,10 +58,10 @@ void RegisterEvents(net::Router& router, const Parts& parts) {
     const auto after = ListenFrom(request);
     return after.ok() ? stream->Listen(*after) : net::ErrorResponse(after.status());
   });
-  AddJson(router, "POST", "/api/v1/audit/verify", [&log](net::HttpRequest&) -> base::Result<Json> {
-    TRY(log.VerifyChain());
-    return Json::MakeObject({{"intact", true}, {"events", log.LastSequence()}});
-  });
+  AddJson(router, "GET", "/api/v1/audit",
+          [&log](net::HttpRequest& request) { return ListEvents(log, request); });
+  AddJson(router, "POST", "/api/v1/audit/verify",
+          [&log](net::HttpRequest& request) { return VerifyAudit(log, request); });
 }
 
 }  // namespace slipway::api::native

@@ -47,6 +47,7 @@ Json VersionJson(const Version& version) {
                            {"tags", TagsJson(version.tags)},
                            {"aliases", std::move(aliases)},
                            {"files", std::move(files)},
+                           {"digest", version.Digest()},
                            {"metadata", version.metadata}});
 }
 

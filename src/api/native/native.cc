@@ -8,6 +8,7 @@ void Register(net::Router& router, Parts parts, std::span<const WebFile> web) {
   RegisterOperations(router, parts);
   RegisterEvents(router, parts);
   RegisterModels(router, parts.registry);
+  RegisterIntegrity(router, parts.registry);
   RegisterCheck(router, parts);
   RegisterTraffic(router, parts);
   RegisterTuning(router, parts);

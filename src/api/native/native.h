@@ -73,6 +73,7 @@ void Register(net::Router& router, Parts parts, std::span<const WebFile> web);
 void RegisterOperations(net::Router& router, const Parts& parts);
 void RegisterEvents(net::Router& router, const Parts& parts);
 void RegisterModels(net::Router& router, registry::Registry& registry);
+void RegisterIntegrity(net::Router& router, registry::Registry& registry);
 void RegisterCheck(net::Router& router, const Parts& parts);
 void RegisterTraffic(net::Router& router, const Parts& parts);
 void RegisterTuning(net::Router& router, const Parts& parts);

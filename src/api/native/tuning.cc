@@ -52,7 +52,8 @@ Json ToJson(const std::vector<inference::Trial>& trials) {
 // Kept beside the version, with its event.
 base::Status Keep(const Parts& parts, const net::HttpRequest& request, const traffic::Arm& arm,
                   const std::string& text) {
-  TRY(parts.registry.SetVersionTag(arm.model, arm.version, inference::kSchedulingTag, text));
+  TRY(parts.registry.SetVersionTag(arm.model, arm.version, inference::kSchedulingTag, text,
+                                   ActorOf(request)));
   return parts.database.Write([&](storage::Transaction& transaction) -> base::Status {
     events::Event event;
     event.type = "version.tuned";

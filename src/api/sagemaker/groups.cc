@@ -137,7 +137,7 @@ base::Result<base::Json> AddTags(Rooms& rooms, const Call& call) {
   if (tagged.card) TRY(KeepCardTags(rooms, tagged));
   if (tagged.group) {
     for (const auto& [key, value] : added)
-      TRY(rooms.registry.SetModelTag(tagged.group->name, key, value));
+      TRY(rooms.registry.SetModelTag(tagged.group->name, key, value, call.actor));
   }
   return base::Json::MakeObject({{"Tags", TagsJson(tagged.tags)}});
 }
@@ -155,7 +155,7 @@ base::Result<base::Json> DeleteTags(Rooms& rooms, const Call& call) {
   for (const base::Json& key : call.fields.Find("TagKeys")->AsArray()) {
     if (!key.is_string()) return Invalid("TagKeys", "must be strings");
     if (tagged.tags.erase(key.AsString()) > 0 && tagged.group)
-      TRY(rooms.registry.DeleteModelTag(tagged.group->name, key.AsString()));
+      TRY(rooms.registry.DeleteModelTag(tagged.group->name, key.AsString(), call.actor));
   }
   if (tagged.card) TRY(KeepCardTags(rooms, tagged));
   return base::Json::MakeObject();

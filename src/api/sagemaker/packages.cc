@@ -304,10 +304,11 @@ base::Result<base::Json> Update(Rooms& rooms, const Call& call) {
   document.updated = rooms.clock.Now();
   TRY(rooms.documents.Put(document));
   for (const auto& [key, value] : CustomerTags(call.fields))
-    TRY(rooms.registry.SetVersionTag(version.model, version.number, key, value));
+    TRY(rooms.registry.SetVersionTag(version.model, version.number, key, value, call.actor));
   for (const base::Json& key : (removed == nullptr ? none : *removed).AsArray()) {
     if (version.tags.contains(key.AsString()))
-      TRY(rooms.registry.DeleteVersionTag(version.model, version.number, key.AsString()));
+      TRY(rooms.registry.DeleteVersionTag(version.model, version.number, key.AsString(),
+                                          call.actor));
   }
   return base::Json::MakeObject({{"ModelPackageArn", ArnOf(rooms, version)}});
 }

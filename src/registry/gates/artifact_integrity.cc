@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "registry/gates.h"
+#include "registry/integrity.h"
 #include "registry/registry.h"
 #include "storage/blobs.h"
 
@@ -28,7 +29,7 @@ class ArtifactIntegrity final : public Gate {
     std::string summary;
     int64_t bytes = 0;
     for (const ManifestFile& file : context.version.files) {
-      const std::string difference = Difference(context.version.Folder() + "/" + file.path, file);
+      const std::string difference = DifferenceOf(blobs_, context.version, file);
       bytes += file.size_bytes;
       if (difference.empty()) continue;
       differences.Append(base::Json::MakeObject({{"path", file.path}, {"difference", difference}}));
@@ -48,18 +49,6 @@ class ArtifactIntegrity final : public Gate {
   }
 
  private:
-  std::string Difference(const std::string& key, const ManifestFile& file) {
-    const base::Result<storage::BlobDigest> digest = blobs_.Digest(key);
-    if (!digest.ok()) return "cannot be read: " + digest.status().message();
-    if (digest->size_bytes != file.size_bytes) {
-      return "has " + std::to_string(digest->size_bytes) + " bytes instead of " +
-             std::to_string(file.size_bytes);
-    }
-    return digest->sha256 == file.sha256
-               ? ""
-               : "has SHA-256 " + digest->sha256 + " instead of " + file.sha256;
-  }
-
   storage::Blobs& blobs_;
 };
 
