@@ -7,6 +7,7 @@
 
 #include "app/adapters.h"
 #include "lifecycle/gates.h"
+#include "registry/approvals.h"
 #include "registry/gates.h"
 #include "slipway_rows.h"
 #include "storage/blobs_file.h"
@@ -201,14 +202,18 @@ std::unique_ptr<pipelines::Executor> Assembly::Executor() const {
   return pipelines::MakeProcessExecutor();
 }
 
-void Assembly::AddGates(registry::Registry& registry, storage::Blobs& blobs,
-                        traffic::Endpoints& endpoints, lifecycle::Contests& contests,
-                        const Settings& settings) const {
-  registry.AddGate(registry::MakeRequiredMetadataGate(settings.registry.required_metadata));
-  registry.AddGate(registry::MakeArtifactIntegrityGate(blobs));
-  registry.AddGate(lifecycle::MakeModelLoadsGate(endpoints));
-  registry.AddGate(lifecycle::MakeGoldenOutputsGate(registry, endpoints));
-  registry.AddGate(lifecycle::MakeBetterThanProductionGate(contests));
+void Assembly::AddGates(registry::Registry& registry, const GateParts& parts) const {
+  registry.AddGate(registry::MakeRequiredMetadataGate(parts.settings.registry.required_metadata));
+  registry.AddGate(registry::MakeArtifactIntegrityGate(parts.blobs));
+  registry.AddGate(lifecycle::MakeModelLoadsGate(parts.endpoints));
+  registry.AddGate(lifecycle::MakeGoldenOutputsGate(registry, parts.endpoints));
+  registry.AddGate(registry::MakeUnsafePickleGate(parts.blobs));
+  registry.AddGate(lifecycle::MakeSignatureCompatibleGate(parts.endpoints));
+  registry.AddGate(lifecycle::MakeBetterThanProductionGate(parts.contests));
+  registry.AddGate(lifecycle::MakeLatencyBudgetGate(parts.endpoints));
+  registry.AddGate(lifecycle::MakeExternalCommandGate(registry));
+  registry.AddGate(lifecycle::MakeVetoWebhookGate(parts.client));
+  registry.AddGate(registry::MakeApprovalGate(parts.database, parts.clock));
 }
 
 void Assembly::AddProtocols([[maybe_unused]] const ProtocolParts& parts) const {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "app/settings.h"
+#include "base/clock.h"
 #include "base/config.h"
 #include "base/metrics.h"
 #include "inference/runtime.h"
@@ -46,6 +47,17 @@ struct ProtocolParts {
   std::function<bool()> ready;  // whether the server takes new work; never blocks
 };
 
+// What a gate may use.
+struct GateParts {
+  storage::Database& database;
+  base::Clock& clock;
+  storage::Blobs& blobs;
+  traffic::Endpoints& endpoints;
+  lifecycle::Contests& contests;
+  const net::HttpClient& client;
+  const Settings& settings;
+};
+
 class Assembly {
  public:
   Assembly();
@@ -63,8 +75,7 @@ class Assembly {
   // Those that are configured; `client` outlives them.
   std::vector<std::unique_ptr<monitoring::AlertSink>> Sinks(const net::HttpClient& client) const;
   std::unique_ptr<pipelines::Executor> Executor() const;
-  void AddGates(registry::Registry& registry, storage::Blobs& blobs, traffic::Endpoints& endpoints,
-                lifecycle::Contests& contests, const Settings& settings) const;
+  void AddGates(registry::Registry& registry, const GateParts& parts) const;
   void AddProtocols(const ProtocolParts& parts) const;
 
  private:

@@ -194,7 +194,8 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
       settings.monitoring, settings.process.data);
   contests = std::make_unique<lifecycle::Contests>(*registry, *endpoints, *monitor,
                                                    settings.lifecycle.contest);
-  assembly.AddGates(*registry, *blobs, *endpoints, *contests, settings);
+  assembly.AddGates(*registry,
+                    {*database, *clock, *blobs, *endpoints, *contests, *client, settings});
   TRY(serving::ParseLimits(settings.serving.rate_limits));
   recorder = RecordTo(*monitor);
   observer = ObserveWith(*rollouts);
@@ -337,6 +338,7 @@ void Server::Stop() {
   state.scrub->Stop();
   state.pipelines->Stop();
   state.blocking->Stop();
+  state.registry->Stop();
   state.repository->Stop();
   state.pool->Stop();
   state.rollouts->Stop();

@@ -1,25 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of commands; `serve`, `doctor`, `config` and `labels` have code of their own.
 #include "cli/command.h"
+#include "cli/command_rows.h"
 
 namespace slipway::cli {
 namespace {
-
-Argument PathText(std::string_view name, std::string_view help) {
-  return {name, Place::kPath, Kind::kText, true, help};
-}
-Argument PathNumber(std::string_view name, std::string_view help) {
-  return {name, Place::kPath, Kind::kInteger, true, help};
-}
-Argument Query(std::string_view name, std::string_view help) {
-  return {name, Place::kQuery, Kind::kText, false, help};
-}
-Argument Limit() {
-  return {"limit", Place::kQuery, Kind::kInteger, false, "most rows to show (default 100)"};
-}
-Argument Body(std::string_view name, Kind kind, std::string_view help, bool required = false) {
-  return {name, Place::kBody, kind, required, help};
-}
 
 std::vector<Command> ModelCommands() {
   return {
@@ -275,47 +260,6 @@ std::vector<Command> WatchCommands() {
   };
 }
 
-std::vector<Command> AuditCommands() {
-  return {
-      {"audit",
-       "list",
-       "Who changed what, when, why and from where; newest first",
-       "GET",
-       "/api/v1/audit",
-       {Query("actor", "only this one's"), Query("type_prefix", "only types that begin so"),
-        Query("subject_prefix", "only subjects that begin so: model/NAME/version/3"),
-        Query("since", "from this time (RFC 3339)"), Query("until", "before this time"),
-        Query("after", "after this sequence number"), Query("order", "newest (default) or oldest"),
-        Limit()},
-       "events",
-       {{"SEQ", "sequence"},
-        {"TIME", "time"},
-        {"ACTOR", "actor"},
-        {"FROM", "source"},
-        {"TYPE", "type"},
-        {"SUBJECT", "subject"},
-        {"WHY", "data.reason"}}},
-      {"audit",
-       "verify",
-       "Recompute the hash chain over all events",
-       "POST",
-       "/api/v1/audit/verify",
-       {Body("sequence", Kind::kInteger, "of a head that was noted before"),
-        Body("hash", Kind::kText, "of that head")},
-       "",
-       {}},
-      {"registry",
-       "verify",
-       "Read every file again and compare it with its SHA-256",
-       "POST",
-       "/api/v1/registry/verify",
-       {Body("model", Kind::kText, "only this model's"),
-        Body("version", Kind::kInteger, "only this version of it")},
-       "",
-       {}},
-  };
-}
-
 std::vector<Command> EventCommands() {
   return {
       {"events",
@@ -415,9 +359,9 @@ std::span<const Command> Commands() {
   static const std::vector<Command> commands = [] {
     std::vector<Command> all;
     for (const auto& part :
-         {ModelCommands(), VersionCommands(), TrafficCommands(), TuneCommands(), RolloutCommands(),
-          PredictionCommands(), WatchCommands(), EventCommands(), AuditCommands(),
-          PipelineCommands(), ServerCommands()}) {
+         {ModelCommands(), VersionCommands(), GateCommands(), TrafficCommands(), TuneCommands(),
+          RolloutCommands(), PredictionCommands(), WatchCommands(), EventCommands(),
+          AuditCommands(), PipelineCommands(), ServerCommands()}) {
       all.insert(all.end(), part.begin(), part.end());
     }
     return all;

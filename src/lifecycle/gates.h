@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "lifecycle/contest.h"
+#include "net/http_client.h"
 #include "registry/registry.h"
 #include "traffic/endpoints.h"
 
@@ -21,5 +22,14 @@ std::unique_ptr<registry::Gate> MakeGoldenOutputsGate(registry::Registry& regist
 // paired bootstrap bound above zero. Not run (and so not in the way) while there is no production
 // version or too few labelled rows.
 std::unique_ptr<registry::Gate> MakeBetterThanProductionGate(Contests& contests);
+
+// "signature_compatible": who calls production can call it; what breaks, by field. Not run without
+// production.
+std::unique_ptr<registry::Gate> MakeSignatureCompatibleGate(traffic::Endpoints& endpoints);
+// These guard where a policy says so. "latency_budget" measures rows of zeros, "external_command"
+// runs a program that the settings name, "veto_webhook" asks another system by `client`.
+std::unique_ptr<registry::Gate> MakeLatencyBudgetGate(traffic::Endpoints& endpoints);
+std::unique_ptr<registry::Gate> MakeExternalCommandGate(registry::Registry& registry);
+std::unique_ptr<registry::Gate> MakeVetoWebhookGate(const net::HttpClient& client);
 
 }  // namespace slipway::lifecycle

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gates that need nothing but the registry's own data. Both guard staging and production.
+// The gates that need nothing but the registry's own data. The first two guard staging and
+// production.
 #pragma once
 
 #include <memory>
@@ -17,5 +18,9 @@ std::unique_ptr<Gate> MakeRequiredMetadataGate(std::vector<std::string> required
 // Reads every file again and compares size and SHA-256 with the manifest; `blobs` outlives the
 // gate.
 std::unique_ptr<Gate> MakeArtifactIntegrityGate(storage::Blobs& blobs);
+
+// "unsafe_pickle": fails naming each import that is more than data of the usual libraries, and what
+// cannot be told. Guards production.
+std::unique_ptr<Gate> MakeUnsafePickleGate(storage::Blobs& blobs);
 
 }  // namespace slipway::registry

@@ -246,8 +246,11 @@ base::Result<std::vector<Verdict>> LoadVerdicts(storage::Transaction& transactio
                             {model, number}));
   std::map<std::string, Verdict> newest;
   for (const storage::Row& row : rows) {
-    newest[row.Text(0)] = {row.Text(0), ParseOutcome(row.Text(1)), row.Text(2),
-                           TRY(base::Json::Parse(row.Text(3))), row.Int(4)};
+    base::Json evidence = TRY(base::Json::Parse(row.Text(3)));
+    const bool overridden = evidence.Find("override") != nullptr;
+    newest[row.Text(0)] = {row.Text(0), ParseOutcome(row.Text(1)),
+                           row.Text(2), std::move(evidence),
+                           row.Int(4),  overridden};
   }
   std::vector<Verdict> verdicts;
   verdicts.reserve(newest.size());

@@ -28,6 +28,10 @@ namespace slipway::registry {
 void Describe(base::Schema& schema, RegistrySettings& settings) {
   schema.Add("registry.required_metadata", &settings.required_metadata,
              "What a version's run must have recorded before it may enter staging or production.");
+  schema.AddJson(
+      "registry.policy", &settings.policy,
+      "Which gates guard which stage for which models: {roles, override, rules: [{models, "
+      "stages, gates}]}; docs/gates.md.");
   schema.Add("registry.cache_folder", &settings.cache_folder,
              "Folder for local copies of versions, below the data folder unless absolute.");
   schema.Add("registry.scrub_interval", &settings.scrub_interval,
@@ -63,9 +67,8 @@ std::shared_ptr<std::mutex> Registry::State::LockOf(
 
 Registry::Registry(storage::Database& database, storage::Blobs& blobs, events::EventLog& events,
                    base::Clock& clock, RegistrySettings settings)
-    : state_(new State{
-          database, blobs, events, clock, std::move(settings), {}, {}, {}, {}, {}, {}, {}}) {}
-Registry::~Registry() = default;
+    : state_(new State(database, blobs, events, clock, std::move(settings))) {}
+Registry::~Registry() { Stop(); }
 
 void Registry::AddGate(std::unique_ptr<Gate> gate) { state_->gates.push_back(std::move(gate)); }
 void Registry::AddUse(FindUse find) { state_->uses.push_back(std::move(find)); }
@@ -237,8 +240,9 @@ base::Status Registry::DeleteModel(const std::string& name, const events::Actor&
           {version.Folder()}));
       numbers.Append(version.number);
     }
-    for (const char* table : {"registry_versions", "registry_version_tags", "registry_model_tags",
-                              "registry_verdicts", "registry_damage"}) {
+    for (const char* table :
+         {"registry_versions", "registry_version_tags", "registry_model_tags", "registry_verdicts",
+          "registry_damage", "registry_approvals", "registry_gate_runs"}) {
       TRY(transaction.Execute("DELETE FROM " + std::string(table) + " WHERE model = $1", {name}));
     }
     TRY(transaction.Execute("UPDATE registry_models SET deleted = 1 WHERE name = $1", {name}));

@@ -7,7 +7,8 @@
 // kInvalidArgument, kFailedPrecondition (gate_failed, version_not_ready, version_in_use,
 // model_in_use, source_empty), kAborted (changed_meanwhile). Events: model.created, .updated,
 // .deleted; version.created, .ready, .failed, .updated, .deleted, .stage_changed, .gate_refused;
-// .damaged, .intact, .tag_set, .tag_deleted; model.tag_set, .tag_deleted; alias.set, alias.deleted.
+// .damaged, .intact, .approved, .tag_set, .tag_deleted; model.tag_set, .tag_deleted;
+// gate.overridden, .revoked; gates.judged, .policy_changed; alias.set, alias.deleted.
 #pragma once
 
 #include <cstdint>
@@ -88,15 +89,22 @@ struct Verdict {
   std::string summary;  // one sentence for a person; on failure what is missing and how to send it
   base::Json evidence;  // numbers, file names, diffs
   base::Micros took = 0;
+  bool overridden = false;  // somebody who may has set this failure aside
 };
-// {"gate","outcome":"pass|fail|not_run","summary","evidence","took_ms"}
+// {"gate","outcome":"pass|fail|not_run","summary","evidence","took_ms","overridden"}
 base::Json ToJson(const Verdict& verdict);
 std::string_view OutcomeName(Outcome outcome);
+
+class GatePolicy;
+struct GateRun;
+struct Word;
 
 struct GateContext {
   const Version& version;
   Stage to;
-  std::optional<Version> production;  // the model's production version now, if any
+  std::optional<Version> production;              // the model's production version now, if any
+  base::Json options = base::Json::MakeObject();  // as the policy says; checked by CheckOptions
+  const GatePolicy* policy = nullptr;
 };
 
 // The seam: one file per gate, one row in app/assembly.cc. Thread-safe. A gate never changes
@@ -107,6 +115,11 @@ class Gate {
   [[nodiscard]] virtual std::string_view name() const = 0;
   // Which stages it guards by default (the policy may say otherwise).
   [[nodiscard]] virtual bool Guards(Stage stage) const = 0;
+  [[nodiscard]] virtual std::string_view help() const { return ""; }  // one sentence, its options
+  // Of the policy: kInvalidArgument naming the option and what was expected.
+  [[nodiscard]] virtual base::Status CheckOptions(const base::Json& options) const {
+    return base::RequireOnly(options, {});
+  }
   virtual Verdict Check(const GateContext& context) = 0;
 };
 
@@ -157,6 +170,7 @@ struct RegistrySettings {
       "cache/models";  // local copies of versions, for runtimes that open files by path
   base::Duration scrub_interval{24 * base::kHour};  // 0: never
   int64_t scrub_mb_per_s = 50;
+  base::Json policy;  // of gates: registry/policy.h
 };
 void Describe(base::Schema& schema, RegistrySettings& settings);
 
@@ -194,9 +208,10 @@ class Registry {
   using FindUse = std::function<std::string(const std::string& model, int64_t number)>;
   void AddUse(FindUse find);
   void SetMetadataSource(std::shared_ptr<MetadataSource> source);  // before the first request
-  // Finishes or fails what a crash left half-done: versions still PENDING, files of deleted
-  // versions. Once, before requests.
+  // Reads the policy (kInvalidArgument naming what is wrong in it) and finishes or fails what a
+  // crash left half-done: versions still PENDING, files of deleted versions. Once, before requests.
   base::Status Start();
+  void Stop();  // waits for the gates that judge in the background. Idempotent.
 
   base::Result<Model> CreateModel(const std::string& name, const Tags& tags,
                                   const std::string& description, const events::Actor& actor);
@@ -231,6 +246,21 @@ class Registry {
                                                Stage stage);  // the newest one there
   // Changes nothing.
   base::Result<std::vector<Verdict>> RunGates(const std::string& model, int64_t number, Stage to);
+  // The same on a thread of its own, recorded with its progress and in the end with event
+  // gates.judged. kResourceExhausted past kMostGateRuns at a time.
+  base::Result<GateRun> StartGateRun(const std::string& model, int64_t number, Stage to,
+                                     const events::Actor& actor);
+  base::Result<GateRun> GetGateRun(int64_t id);
+  base::Result<std::vector<GateRun>> GateRuns(const std::string& model, int64_t number,
+                                              int64_t limit);  // newest first
+  [[nodiscard]] base::Json GatesJson() const;                  // [{"gate","guards","help"}]
+  base::Result<base::Json> PolicyJson() const;                 // {"version","policy","versions"}
+  // An approval, or an override of one gate, of a version for a stage; kPermissionDenied (reason
+  // "may_not_override") when the policy lets others only. id, actor and created are filled in.
+  base::Result<Word> Say(Word word, const events::Actor& actor);
+  base::Status Revoke(const std::string& model, int64_t number, int64_t id,
+                      const events::Actor& actor);
+  base::Result<std::vector<Word>> Words(const std::string& model, int64_t number);
   // The newest recorded verdict of each gate, in the order of the gates' names.
   base::Result<std::vector<Verdict>> RecordedVerdicts(const std::string& model, int64_t number);
   // One transaction: verdicts, stage, archiving, event. A failed gate is kFailedPrecondition

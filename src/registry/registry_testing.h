@@ -29,7 +29,7 @@ class ToldGate final : public Gate {
   }
   Verdict Check(const GateContext&) override {
     ++asked_;
-    return {"", outcome_, "It was told so.", base::Json::MakeObject({{"n", 1}}), 0};
+    return {"", outcome_, "It was told so.", base::Json::MakeObject({{"n", 1}}), 0, false};
   }
 
  private:

@@ -14,6 +14,8 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "events/events.h"
+#include "registry/approvals.h"
+#include "registry/gate_runs.h"
 #include "registry/gates.h"
 #include "registry/registry.h"
 #include "registry/registry_testing.h"
@@ -221,6 +223,49 @@ TEST_P(Stages, IntegrityGateSeesAChangedFile) {
   const Verdict verdict = gate->Check({version, Stage::kStaging, {}});
   EXPECT_EQ(verdict.outcome, Outcome::kFail);
   EXPECT_NE(verdict.summary.find("'model.onnx' has SHA-256"), std::string::npos);
+}
+
+TEST_P(Stages, AnOverrideSetsOneGateAsideForOneStageUntilItExpires) {
+  NewVersion();
+  told_ = Outcome::kFail;
+  Word word;
+  word.model = "fraud";
+  word.number = 1;
+  word.stage = Stage::kStaging;
+  word.kind = "override";
+  word.gate = "told";
+  word.expires = clock_.Now() + base::kHour;
+  EXPECT_EQ(registry_->Say(word, kAda).status().reason(), "reason_missing");
+  word.comment = "the holdout is broken";
+  ASSERT_TRUE(registry_->Say(word, kAda).ok());
+  EXPECT_EQ(LastEvent().type, "gate.overridden");
+  EXPECT_EQ(registry_->Transition(To(1, Stage::kProduction)).status().reason(), "gate_failed");
+  const TransitionOutcome moved = registry_->Transition(To(1, Stage::kStaging)).value();
+  EXPECT_TRUE(moved.verdicts[0].overridden);
+  EXPECT_EQ(moved.verdicts[0].outcome, Outcome::kFail);
+  EXPECT_TRUE(registry_->RecordedVerdicts("fraud", 1)->front().overridden);
+  ASSERT_TRUE(registry_->Transition(To(1, Stage::kNone)).ok());
+  ASSERT_TRUE(clock_.Advance(clock_.Now() + 2 * base::kHour).ok());
+  EXPECT_EQ(registry_->Transition(To(1, Stage::kStaging)).status().reason(), "gate_failed");
+}
+
+TEST_P(Stages, AGateRunIsOnRecordAndOneThatACrashEndedSaysSo) {
+  NewVersion();
+  const GateRun started = registry_->StartGateRun("fraud", 1, Stage::kStaging, kAda).value();
+  EXPECT_EQ(started.state, "running");
+  registry_->Stop();
+  const GateRun run = registry_->GetGateRun(started.id).value();
+  EXPECT_EQ(run.state, "passed");
+  EXPECT_EQ(run.done, 1);
+  EXPECT_EQ(run.verdicts.AsArray().size(), 1u);
+  EXPECT_EQ(LastEvent().type, "gates.judged");
+  EXPECT_EQ(registry_->GetVersion("fraud", 1)->stage, Stage::kNone);
+  Sql("UPDATE registry_gate_runs SET state = 'running'");
+  ASSERT_TRUE(Open(*blobs_)->Start().ok());
+  EXPECT_EQ(registry_->GateRuns("fraud", 1, 10)->front().state, "interrupted");
+  EXPECT_EQ(registry_->StartGateRun("fraud", 1, Stage::kArchived, kAda).status().field(), "to");
+  EXPECT_EQ(registry_->StartGateRun("fraud", 9, Stage::kStaging, kAda).status().reason(),
+            "version_not_found");
 }
 
 INSTANTIATE_TEST_SUITE_P(Databases, Stages, testing::ValuesIn(storage::DatabaseKinds()));

@@ -9,14 +9,27 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
+#include "registry/approvals.h"
+#include "registry/gate_runs.h"
+#include "registry/policy.h"
 #include "registry/records.h"
 #include "registry/registry.h"
 
 namespace slipway::registry {
 
 struct Registry::State {
+  State(storage::Database& database_in, storage::Blobs& blobs_in, events::EventLog& events_in,
+        base::Clock& clock_in, RegistrySettings settings_in)
+      : database(database_in),
+        blobs(blobs_in),
+        events(events_in),
+        clock(clock_in),
+        settings(std::move(settings_in)) {}
+
   storage::Database& database;
   storage::Blobs& blobs;
   events::EventLog& events;
@@ -25,11 +38,15 @@ struct Registry::State {
   std::vector<std::unique_ptr<Gate>> gates;
   std::shared_ptr<MetadataSource> metadata_source;
   std::vector<FindUse> uses;
+  GatePolicy policy;           // set by Start, then never changed
+  int64_t policy_version = 0;  // in registry_policies
 
   std::mutex mutex;                                                     // guards what follows
   std::map<std::string, std::shared_ptr<std::mutex>> transition_locks;  // by model
   std::map<std::string, std::shared_ptr<std::mutex>> copy_locks;  // by folder of the local copy
   std::set<std::string> checked_copies;  // folders whose bytes this process has verified
+  std::vector<std::thread> gate_threads;
+  int64_t running_gates = 0;
 
   base::Status Emit(storage::Transaction& transaction, std::string type, std::string subject,
                     const events::Actor& actor, base::Json data);
@@ -53,8 +70,17 @@ struct Registry::State {
   // frozen.
   base::Result<Version> LoadForGates(const std::string& model, int64_t number,
                                      std::optional<Version>& production);
-  std::vector<Verdict> CheckGates(const Version& version, Stage to,
-                                  const std::optional<Version>& production);
+  // Told before each gate (no verdict) and after it.
+  using Progress = std::function<base::Status(const std::string& gate, int64_t done, int64_t total,
+                                              const Verdict* verdict)>;
+  base::Result<std::vector<Verdict>> CheckGates(const Version& version, Stage to,
+                                                const std::optional<Version>& production,
+                                                const Progress& progress = {});
+  base::Status Judge(GateRun run, const events::Actor& actor);
+  base::Status InterruptGateRuns();
+  base::Status KeepPolicy();
+  base::Status RequireOverrider(const events::Actor& actor) const;
+  void SetAside(const std::vector<Word>& words, Stage to, std::vector<Verdict>& verdicts) const;
   base::Result<TransitionOutcome> TryTransition(const TransitionRequest& request);
   base::Status Refuse(const TransitionRequest& request, const Version& version,
                       const std::vector<Verdict>& verdicts);

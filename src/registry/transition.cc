@@ -32,14 +32,16 @@ base::Json Summary(const std::vector<Verdict>& verdicts) {
   for (const Verdict& verdict : verdicts) {
     json.Append(base::Json::MakeObject({{"gate", verdict.gate},
                                         {"outcome", OutcomeName(verdict.outcome)},
+                                        {"overridden", verdict.overridden},
                                         {"summary", verdict.summary}}));
   }
   return json;
 }
 
 bool AnyFailed(const std::vector<Verdict>& verdicts) {
-  return std::ranges::any_of(
-      verdicts, [](const Verdict& verdict) { return verdict.outcome == Outcome::kFail; });
+  return std::ranges::any_of(verdicts, [](const Verdict& verdict) {
+    return verdict.outcome == Outcome::kFail && !verdict.overridden;
+  });
 }
 
 base::Json ChangeData(Stage from, const TransitionRequest& request,
@@ -70,7 +72,8 @@ base::Json ToJson(const Verdict& verdict) {
                                  {"outcome", OutcomeName(verdict.outcome)},
                                  {"summary", verdict.summary},
                                  {"evidence", verdict.evidence},
-                                 {"took_ms", static_cast<double>(verdict.took) / 1000.0}});
+                                 {"took_ms", static_cast<double>(verdict.took) / 1000.0},
+                                 {"overridden", verdict.overridden}});
 }
 
 base::Result<Version> Registry::State::LoadForGates(const std::string& model, int64_t number,
@@ -96,17 +99,33 @@ base::Result<Version> Registry::State::LoadForGates(const std::string& model, in
   return version;
 }
 
-std::vector<Verdict> Registry::State::CheckGates(const Version& version, Stage to,
-                                                 const std::optional<Version>& production) {
-  std::vector<Verdict> verdicts;
+base::Result<std::vector<Verdict>> Registry::State::CheckGates(
+    const Version& version, Stage to, const std::optional<Version>& production,
+    const Progress& progress) {
+  std::vector<std::pair<Gate*, base::Json>> guards;
   for (const std::unique_ptr<Gate>& gate : gates) {
-    if (!gate->Guards(to)) continue;
+    std::optional<base::Json> options = policy.OptionsOf(*gate, version.model, to);
+    if (options) guards.emplace_back(gate.get(), std::move(*options));
+  }
+  const auto total = static_cast<int64_t>(guards.size());
+  std::vector<Verdict> verdicts;
+  for (auto& [gate, options] : guards) {
+    const auto done = static_cast<int64_t>(verdicts.size());
+    if (progress) TRY(progress(std::string(gate->name()), done, total, nullptr));
     const int64_t started = base::MonotonicNanos();
-    Verdict verdict = gate->Check({version, to, production});
+    Verdict verdict = gate->Check({version, to, production, std::move(options), &policy});
     verdict.gate = gate->name();
     verdict.took = (base::MonotonicNanos() - started) / 1000;
     verdicts.push_back(std::move(verdict));
+    if (progress) TRY(progress(std::string(gate->name()), done + 1, total, &verdicts.back()));
   }
+  if (!AnyFailed(verdicts)) return verdicts;
+  std::vector<Word> words;
+  TRY(database.Read([&](storage::Transaction& transaction) -> base::Status {
+    words = TRY(LoadWords(transaction, version.model, version.number));
+    return {};
+  }));
+  SetAside(words, to, verdicts);
   return verdicts;
 }
 
@@ -134,6 +153,7 @@ base::Result<TransitionOutcome> Registry::Transition(const TransitionRequest& re
         "reason", "a forced transition needs a reason, which is kept in the event log",
         "reason_missing");
   }
+  if (request.force) TRY(state_->RequireOverrider(request.actor));
   // One promotion of a model at a time: each is judged against the production version it will
   // replace.
   const std::shared_ptr<std::mutex> lock = state_->LockOf(state_->transition_locks, request.model);
@@ -155,7 +175,8 @@ base::Result<TransitionOutcome> Registry::State::TryTransition(const TransitionR
                                         ": only a READY version changes its stage");
   }
   TransitionOutcome outcome;
-  if (version.stage != request.to) outcome.verdicts = CheckGates(version, request.to, production);
+  if (version.stage != request.to)
+    outcome.verdicts = TRY(CheckGates(version, request.to, production));
   if (AnyFailed(outcome.verdicts) && !request.force)
     return Refuse(request, version, outcome.verdicts);
   TRY(database.Write([&](storage::Transaction& transaction) -> base::Status {
@@ -181,7 +202,8 @@ base::Status Registry::State::Refuse(const TransitionRequest& request, const Ver
                         version.model + "' may not enter " + std::string(StageName(request.to)) +
                         ":";
   for (const Verdict& verdict : verdicts) {
-    if (verdict.outcome == Outcome::kFail) message += " [" + verdict.gate + "] " + verdict.summary;
+    if (verdict.outcome == Outcome::kFail && !verdict.overridden)
+      message += " [" + verdict.gate + "] " + verdict.summary;
   }
   return base::FailedPrecondition("gate_failed", std::move(message));
 }

@@ -189,6 +189,9 @@ base::Status Registry::State::RemoveUnwantedFolders() {
 }
 
 base::Status Registry::Start() {
+  state_->policy = TRY(GatePolicy::Parse(state_->settings.policy, state_->gates));
+  TRY(state_->KeepPolicy());
+  TRY(state_->InterruptGateRuns());
   const storage::Rows pending =
       TRY(state_->database.Query("SELECT model, number FROM registry_versions WHERE status = "
                                  "'PENDING_REGISTRATION' ORDER BY model, number"));
@@ -324,8 +327,8 @@ base::Status Registry::DeleteVersion(const std::string& model, int64_t number,
                                                             " of model '" + model +
                                                             "' cannot be deleted: it is " + use);
     }
-    for (const char* table :
-         {"registry_versions", "registry_version_tags", "registry_verdicts", "registry_damage"}) {
+    for (const char* table : {"registry_versions", "registry_version_tags", "registry_verdicts",
+                              "registry_damage", "registry_approvals", "registry_gate_runs"}) {
       TRY(transaction.Execute(
           "DELETE FROM " + std::string(table) + " WHERE model = $1 AND number = $2",
           {model, number}));

@@ -179,9 +179,9 @@ def test_what_is_in_use_is_not_deleted(served):
         client.delete_model_version("tiny", "1")
     with pytest.raises(mlflow.MlflowException, match="in Production"):
         client.delete_registered_model("tiny")
-    with pytest.raises(mlflow.MlflowException, match="version 1 of model 'tiny' comes from it"):
+    with pytest.raises(mlflow.MlflowException, match="version 1 of model 'tiny'"):
         client.delete_run(version.run_id)
-    with pytest.raises(mlflow.MlflowException, match="version 1 of model 'tiny' comes from it"):
+    with pytest.raises(mlflow.MlflowException, match="version 1 of model 'tiny'"):
         client.delete_logged_model(client.get_run(version.run_id).outputs.model_outputs[0].model_id)
     # Archived, but its endpoint still answers with it.
     served.post("/api/v1/models/tiny/versions/1/transition", {"to": "Archived"})

@@ -9,6 +9,7 @@ void Register(net::Router& router, Parts parts, std::span<const WebFile> web) {
   RegisterEvents(router, parts);
   RegisterModels(router, parts.registry);
   RegisterIntegrity(router, parts.registry);
+  RegisterGates(router, parts.registry);
   RegisterCheck(router, parts);
   RegisterTraffic(router, parts);
   RegisterTuning(router, parts);

@@ -11,6 +11,9 @@ class BetterThanProductionGate final : public registry::Gate {
  public:
   explicit BetterThanProductionGate(Contests& contests) : contests_(contests) {}
   std::string_view name() const override { return "better_than_production"; }
+  std::string_view help() const override {
+    return "Better than production on the newest labelled window.";
+  }
   // At the door of staging: what a rollout then promotes was judged on live traffic already.
   bool Guards(registry::Stage stage) const override { return stage == registry::Stage::kStaging; }
 

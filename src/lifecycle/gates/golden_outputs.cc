@@ -19,6 +19,9 @@ class GoldenOutputsGate final : public registry::Gate {
   GoldenOutputsGate(registry::Registry& registry, traffic::Endpoints& endpoints)
       : registry_(registry), endpoints_(endpoints) {}
   std::string_view name() const override { return "golden_outputs"; }
+  std::string_view help() const override {
+    return "It answers the golden rows as the source model did.";
+  }
   bool Guards(registry::Stage stage) const override {
     return stage == registry::Stage::kStaging || stage == registry::Stage::kProduction;
   }

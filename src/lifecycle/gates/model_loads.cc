@@ -21,6 +21,9 @@ class ModelLoadsGate final : public registry::Gate {
  public:
   explicit ModelLoadsGate(traffic::Endpoints& endpoints) : endpoints_(endpoints) {}
   std::string_view name() const override { return "model_loads"; }
+  std::string_view help() const override {
+    return "It opens in a probe process, then in the runtime, and answers.";
+  }
   bool Guards(registry::Stage stage) const override {
     return stage == registry::Stage::kStaging || stage == registry::Stage::kProduction;
   }

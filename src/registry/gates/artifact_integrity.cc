@@ -24,6 +24,9 @@ class ArtifactIntegrity final : public Gate {
     return stage == Stage::kStaging || stage == Stage::kProduction;
   }
 
+  [[nodiscard]] std::string_view help() const override {
+    return "Every file has the size and SHA-256 of the manifest.";
+  }
   Verdict Check(const GateContext& context) override {
     base::Json differences = base::Json::MakeArray();
     std::string summary;

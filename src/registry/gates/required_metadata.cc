@@ -54,10 +54,20 @@ class RequiredMetadata final : public Gate {
     return stage == Stage::kStaging || stage == Stage::kProduction;
   }
 
+  [[nodiscard]] std::string_view help() const override {
+    return "The run records where the version comes from: {items: [dataset_hash, git_sha, ...]}.";
+  }
+  [[nodiscard]] base::Status CheckOptions(const base::Json& options) const override {
+    TRY(base::RequireOnly(options, {"items"}));
+    TRY(Items(options));
+    return {};
+  }
+
   Verdict Check(const GateContext& context) override {
+    const base::Result<std::vector<std::string>> items = Items(context.options);
     base::Json missing = base::Json::MakeArray();
     std::string summary;
-    for (const std::string& item : required_) {
+    for (const std::string& item : items.ok() ? *items : required_) {
       if (IsThere(context.version.metadata, item)) continue;
       missing.Append(item);
       summary +=
@@ -72,6 +82,19 @@ class RequiredMetadata final : public Gate {
   }
 
  private:
+  [[nodiscard]] base::Result<std::vector<std::string>> Items(const base::Json& options) const {
+    const base::Json* items = options.Find("items");
+    if (items == nullptr) return required_;
+    const base::Status bad = base::InvalidArgument("items", "expected a list of names");
+    if (!items->is_array()) return bad;
+    std::vector<std::string> names;
+    for (const base::Json& item : items->AsArray()) {
+      if (!item.is_string()) return bad;
+      names.push_back(item.AsString());
+    }
+    return names;
+  }
+
   std::vector<std::string> required_;
 };
 

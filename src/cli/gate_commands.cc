@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands about what guards versions: gates, the audit log, and the bytes themselves.
+#include <utility>
+
+#include "cli/command.h"
+#include "cli/command_rows.h"
+
+namespace slipway::cli {
+
+namespace {
+
+std::vector<Command> JudgingCommands() {
+  const Argument model = PathText("model", "name of the model");
+  const Argument version = PathNumber("version", "its number");
+  const Argument to = Body("to", Kind::kText, "stage: Staging or Production", true);
+  return {
+      {"gates",
+       "list",
+       "Gates, what they guard by themselves, and their options",
+       "GET",
+       "/api/v1/gates",
+       {},
+       "gates",
+       {{"GATE", "gate"}, {"GUARDS", "guards"}, {"WHAT", "help"}}},
+      {"gates",
+       "policy",
+       "What the policy says now and said before",
+       "GET",
+       "/api/v1/gates/policy",
+       {},
+       "",
+       {}},
+      {"gates",
+       "run",
+       "Let the gates of a stage judge a version in the background",
+       "POST",
+       "/api/v1/models/{model}/versions/{version}/gates/runs",
+       {model, version, to},
+       "",
+       {}},
+      {"gates",
+       "runs",
+       "Gate runs of a version, newest first",
+       "GET",
+       "/api/v1/models/{model}/versions/{version}/gates/runs",
+       {model, version, Limit()},
+       "runs",
+       {{"ID", "id"},
+        {"TO", "to"},
+        {"STATE", "state"},
+        {"DONE", "done"},
+        {"OF", "total"},
+        {"NOW", "current"},
+        {"STARTED", "started"},
+        {"ACTOR", "actor"}}},
+      {"gates",
+       "show",
+       "One gate run: verdicts and progress",
+       "GET",
+       "/api/v1/gates/runs/{id}",
+       {PathNumber("id", "its id")},
+       "verdicts",
+       {{"GATE", "gate"},
+        {"OUTCOME", "outcome"},
+        {"OVERRIDDEN", "overridden"},
+        {"SUMMARY", "summary"}}},
+  };
+}
+
+std::vector<Command> WordCommands() {
+  const Argument model = PathText("model", "name of the model");
+  const Argument version = PathNumber("version", "its number");
+  const Argument to = Body("to", Kind::kText, "stage: Staging or Production", true);
+  const std::string_view expires = "until when it holds (RFC 3339; default: for good)";
+  return {
+      {"gates",
+       "approve",
+       "Approve a version for a stage; needs --comment",
+       "POST",
+       "/api/v1/models/{model}/versions/{version}/approvals",
+       {model, version, to, Body("comment", Kind::kText, "why; kept in the event"),
+        Body("expires", Kind::kText, expires)},
+       "",
+       {}},
+      {"gates",
+       "override",
+       "Set one gate aside for a version and a stage; needs --reason",
+       "POST",
+       "/api/v1/models/{model}/versions/{version}/overrides",
+       {model, version, to, Body("gate", Kind::kText, "name of the gate", true),
+        Body("reason", Kind::kText, "why; kept in the event"),
+        Body("expires", Kind::kText, expires)},
+       "",
+       {}},
+      {"gates",
+       "approvals",
+       "Approvals and overrides of a version",
+       "GET",
+       "/api/v1/models/{model}/versions/{version}/approvals",
+       {model, version},
+       "approvals",
+       {{"ID", "id"},
+        {"KIND", "kind"},
+        {"STAGE", "stage"},
+        {"GATE", "gate"},
+        {"ACTOR", "actor"},
+        {"WHY", "comment"},
+        {"EXPIRES", "expires"},
+        {"REVOKED", "revoked"}}},
+      {"gates",
+       "revoke",
+       "Take an approval or override back",
+       "DELETE",
+       "/api/v1/models/{model}/versions/{version}/approvals/{id}",
+       {model, version, PathNumber("id", "its id")},
+       "",
+       {}},
+  };
+}
+
+}  // namespace
+
+std::vector<Command> GateCommands() {
+  std::vector<Command> all = JudgingCommands();
+  for (Command& command : WordCommands()) all.push_back(std::move(command));
+  return all;
+}
+
+std::vector<Command> AuditCommands() {
+  return {
+      {"audit",
+       "list",
+       "Who changed what, when, why and from where; newest first",
+       "GET",
+       "/api/v1/audit",
+       {Query("actor", "only this one's"), Query("type_prefix", "only types that begin so"),
+        Query("subject_prefix", "only subjects that begin so: model/NAME/version/3"),
+        Query("since", "from this time (RFC 3339)"), Query("until", "before this time"),
+        Query("after", "after this sequence number"), Query("order", "newest (default) or oldest"),
+        Limit()},
+       "events",
+       {{"SEQ", "sequence"},
+        {"TIME", "time"},
+        {"ACTOR", "actor"},
+        {"FROM", "source"},
+        {"TYPE", "type"},
+        {"SUBJECT", "subject"},
+        {"WHY", "data.reason"}}},
+      {"audit",
+       "verify",
+       "Recompute the hash chain over all events",
+       "POST",
+       "/api/v1/audit/verify",
+       {Body("sequence", Kind::kInteger, "of a head that was noted before"),
+        Body("hash", Kind::kText, "of that head")},
+       "",
+       {}},
+      {"registry",
+       "verify",
+       "Read every file again and compare it with its SHA-256",
+       "POST",
+       "/api/v1/registry/verify",
+       {Body("model", Kind::kText, "only this model's"),
+        Body("version", Kind::kInteger, "only this version of it")},
+       "",
+       {}},
+  };
+}
+
+}  // namespace slipway::cli
