@@ -2,6 +2,8 @@
 // A prediction, the run itself: OpenVINO behind the Runtime seam.
 #include "inference/openvino_runtime.h"
 
+#include <stdlib.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -344,6 +346,10 @@ void Describe(base::Schema& schema, OpenVinoSettings& settings) {
 }
 
 std::unique_ptr<Runtime> MakeOpenVinoRuntime(const OpenVinoSettings& settings) {
+  // OpenVINO's scheduler opens hwloc so that it calls libc's free() even where another allocator has
+  // taken malloc's place, which ends the process; told so, it opens it like any other library.
+  // Set here, while the server is built, since the environment is not to be changed under threads.
+  setenv("TBB_ENABLE_SANITIZERS", "1", 1);
   return std::make_unique<OpenVinoRuntime>(settings);
 }
 
