@@ -22,6 +22,7 @@
 #include "net/http_client.h"
 #include "pipelines/executor.h"
 #include "registry/registry.h"
+#include "registry/webhooks.h"
 #include "repository/model_repository.h"
 #include "serving/predict.h"
 #include "storage/blobs.h"
@@ -44,6 +45,7 @@ struct ProtocolParts {
   registry::Registry& registry;
   serving::Predictor& predictor;
   repository::ModelRepository& repository;
+  registry::Webhooks& webhooks;
   std::function<bool()> ready;  // whether the server takes new work; never blocks
 };
 

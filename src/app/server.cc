@@ -25,6 +25,7 @@
 #include "pipelines/migrations.h"
 #include "registry/migrations.h"
 #include "registry/scrub.h"
+#include "registry/webhooks.h"
 #include "repository/version_config.h"
 #include "serving/limits.h"
 #include "tracking/migrations.h"
@@ -126,6 +127,7 @@ struct Server::State {
   std::unique_ptr<repository::ModelRepository> repository;
   std::unique_ptr<traffic::Rollouts> rollouts;
   std::unique_ptr<net::HttpClient> client;
+  std::unique_ptr<registry::Webhooks> webhooks;
   std::unique_ptr<monitoring::Monitor> monitor;
   std::unique_ptr<pipelines::Pipelines> pipelines;
   std::unique_ptr<lifecycle::Contests> contests;
@@ -185,6 +187,7 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
                                                  traffic::MakeAnalyses(settings.rollout),
                                                  settings.rollout);
   client = std::make_unique<net::HttpClient>(settings.outbound);
+  webhooks = std::make_unique<registry::Webhooks>(*database, *events, *clock, *client, metrics);
   auto sinks = assembly.Sinks(*client);
   for (const auto& sink : sinks) process.alert_sinks.emplace_back(sink->name());
   process.alert_rules = settings.monitoring.rules;
@@ -257,7 +260,7 @@ void Server::State::BuildFront(const Assembly& assembly) {
                          *rollouts, *monitor, *pipelines, *lifecycle, *pool, *database},
                         web);
   assembly.AddProtocols({router, *grpc, settings, metrics, *database, *blobs, *clock, *tracking,
-                         *registry, *predictor, *repository,
+                         *registry, *predictor, *repository, *webhooks,
                          [this] { return process.readiness == api::native::Readiness::kReady; }});
 }
 
@@ -316,6 +319,7 @@ base::Status Server::Start() {
   TRY(state.pipelines->Start());
   state.control->Start();
   state.scrub->Start();
+  state.webhooks->Start();
   state.process.readiness = api::native::Readiness::kReady;
   TRY(state.WriteListen());
   base::ReleaseLoaderPages();
@@ -336,6 +340,7 @@ void Server::Stop() {
   state.grpc->Stop();
   state.control->Stop();
   state.scrub->Stop();
+  state.webhooks->Stop();
   state.pipelines->Stop();
   state.blocking->Stop();
   state.registry->Stop();

@@ -17,6 +17,7 @@
 #include "events/actor.h"
 #include "net/http.h"
 #include "registry/registry.h"
+#include "registry/webhooks.h"
 #include "storage/blobs.h"
 #include "tracking/tracking.h"
 
@@ -26,6 +27,7 @@ struct Rooms {
   tracking::Tracking& tracking;
   registry::Registry& registry;
   storage::Blobs& blobs;
+  registry::Webhooks& webhooks;
 };
 
 struct Call {
@@ -95,6 +97,7 @@ class Routes {
 
 void AddExperimentRoutes(Routes& routes);
 void AddRunRoutes(Routes& routes);
+void AddWebhookRoutes(Routes& routes);
 void AddLoggedModelRoutes(Routes& routes);
 void AddRegisteredModelRoutes(Routes& routes);
 void AddModelVersionRoutes(Routes& routes);

@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "net/http.h"
 #include "registry/registry.h"
+#include "registry/webhooks.h"
 #include "storage/blobs.h"
 #include "tracking/tracking.h"
 
@@ -82,15 +83,16 @@ void Describe(base::Schema& schema, MlflowSettings& settings) {
 }
 
 void Register(net::Router& router, tracking::Tracking& tracking, registry::Registry& registry,
-              storage::Blobs& blobs, const MlflowSettings& settings) {
+              storage::Blobs& blobs, registry::Webhooks& webhooks, const MlflowSettings& settings) {
   // The handlers live in the router and share this.
-  const auto rooms = std::make_shared<Rooms>(Rooms{tracking, registry, blobs});
+  const auto rooms = std::make_shared<Rooms>(Rooms{tracking, registry, blobs, webhooks});
   Routes routes(router, rooms);
   AddExperimentRoutes(routes);
   AddRunRoutes(routes);
   AddLoggedModelRoutes(routes);
   AddRegisteredModelRoutes(routes);
   AddModelVersionRoutes(routes);
+  AddWebhookRoutes(routes);
   AddArtifactRoutes(routes);
   AddTraceRoutes(routes);
   AddBrowserRoutes(routes);
