@@ -147,9 +147,9 @@ class DiskFile final : public LogFile {
   }
 
  private:
-  // Only where the file ends: what stands behind would be taken for unused. A file's first bytes are
-  // written: a process that ends between the two steps of a window would leave zeros, which look
-  // like a damaged beginning, where it leaves an empty file now.
+  // Only where the file ends: what stands behind would be taken for unused. A file's first bytes
+  // are written: a process that ends between the two steps of a window would leave zeros, which
+  // look like a damaged beginning, where it leaves an empty file now.
   bool OpenWindow(int64_t offset, size_t size) {
     if (offset == 0) return false;
     if (!ahead_) {
