@@ -49,6 +49,11 @@ def check_rooms() -> list[str]:
             lines = readmes[room].count("\n")
             if not 0 < lines <= 40:
                 breaches.append(f"src/{room}/README.md: {lines} lines; there must be one, of at most 40")
+    return breaches + check_rows(readmes)
+
+
+def check_rows(readmes: dict[str, str]) -> list[str]:
+    breaches = []
     for line in (ROOT / "src/ROWS").read_text().splitlines():
         name, *parts = [""] if line.startswith("#") else line.split()
         for part in parts:

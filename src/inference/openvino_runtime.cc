@@ -346,8 +346,8 @@ void Describe(base::Schema& schema, OpenVinoSettings& settings) {
 }
 
 std::unique_ptr<Runtime> MakeOpenVinoRuntime(const OpenVinoSettings& settings) {
-  // OpenVINO's scheduler opens hwloc so that it calls libc's free() even where another allocator has
-  // taken malloc's place, which ends the process; told so, it opens it like any other library.
+  // OpenVINO's scheduler opens hwloc so that it calls libc's free() even where another allocator
+  // has taken malloc's place, which ends the process; told so, it opens it like any other library.
   // Set here, while the server is built, since the environment is not to be changed under threads.
   setenv("TBB_ENABLE_SANITIZERS", "1", 1);
   return std::make_unique<OpenVinoRuntime>(settings);

@@ -79,19 +79,31 @@ def mismatch(wanted, got, place: str = "$") -> str | None:
     if wanted == "<any>":
         return None
     if isinstance(wanted, dict):
-        if not isinstance(got, dict):
-            return f"{place}: expected an object, got {got!r}"
-        for name, value in wanted.items():
-            if name not in got:
-                return f"{place}.{name}: missing"
-            if problem := mismatch(value, got[name], f"{place}.{name}"):
-                return problem
-        return None
+        return object_mismatch(wanted, got, place)
     if isinstance(wanted, list):
-        if not isinstance(got, list) or len(got) != len(wanted):
-            return f"{place}: expected {len(wanted)} items, got {got!r}"
-        problems = (mismatch(w, g, f"{place}[{i}]") for i, (w, g) in enumerate(zip(wanted, got, strict=True)))
-        return next((problem for problem in problems if problem), None)
+        return list_mismatch(wanted, got, place)
+    return value_mismatch(wanted, got, place)
+
+
+def object_mismatch(wanted: dict, got, place: str) -> str | None:
+    if not isinstance(got, dict):
+        return f"{place}: expected an object, got {got!r}"
+    for name, value in wanted.items():
+        if name not in got:
+            return f"{place}.{name}: missing"
+        if problem := mismatch(value, got[name], f"{place}.{name}"):
+            return problem
+    return None
+
+
+def list_mismatch(wanted: list, got, place: str) -> str | None:
+    if not isinstance(got, list) or len(got) != len(wanted):
+        return f"{place}: expected {len(wanted)} items, got {got!r}"
+    problems = (mismatch(w, g, f"{place}[{i}]") for i, (w, g) in enumerate(zip(wanted, got, strict=True)))
+    return next((problem for problem in problems if problem), None)
+
+
+def value_mismatch(wanted, got, place: str) -> str | None:
     if isinstance(wanted, str) and len(wanted) > 1 and wanted.startswith("/") and wanted.endswith("/"):
         matches = isinstance(got, str) and re.search(wanted[1:-1], got)
         return None if matches else f"{place}: {got!r} does not match {wanted}"

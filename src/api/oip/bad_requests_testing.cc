@@ -27,8 +27,13 @@ BadRequest Binary(std::string name, const std::string& json, std::string_view re
   return {std::move(name), json + std::string(rest), std::move(field), json.size()};
 }
 
+const std::string& GoodInputs() {
+  static const std::string inputs =
+      R"("inputs":[{"name":"x","datatype":"FP32","shape":[1],"data":[1]}])";
+  return inputs;
+}
+
 std::vector<BadRequest> BadEnvelopes() {
-  const std::string good = R"("inputs":[{"name":"x","datatype":"FP32","shape":[1],"data":[1]}])";
   return {
       {"empty", "", "body", {}},
       {"spaces", "  \n ", "body", {}},
@@ -52,6 +57,12 @@ std::vector<BadRequest> BadEnvelopes() {
       {"plus sign", Data("FP32", "[1]", "[+1]"), "body", {}},
       {"trailing comma", Data("FP32", "[1]", "[1,]"), "body", {}},
       {"endless depth", std::string(5000, '['), "body", {}},
+  };
+}
+
+std::vector<BadRequest> BadMembers() {
+  const std::string& good = GoodInputs();
+  return {
       {"no inputs", "{}", "inputs", {}},
       {"inputs null", R"({"inputs":null})", "inputs", {}},
       {"inputs object", R"({"inputs":{}})", "inputs", {}},
@@ -78,6 +89,12 @@ std::vector<BadRequest> BadEnvelopes() {
            good + "}",
        "outputs[0].parameters.shared_memory_region",
        {}},
+  };
+}
+
+std::vector<BadRequest> BadParameters() {
+  const std::string& good = GoodInputs();
+  return {
       {"priority negative",
        R"({"parameters":{"priority":-1},)" + good + "}",
        "parameters.priority",
@@ -162,6 +179,11 @@ std::vector<BadRequest> BadTensors() {
        "inputs[0].shape",
        {}},
       {"shape of a billion", Data("FP32", "[1000000000]", "[1]"), "inputs[0].data", {}},
+  };
+}
+
+std::vector<BadRequest> BadData() {
+  return {
       {"no data", Tensor(R"("datatype":"FP32","shape":[1])"), "inputs[0].data", {}},
       {"data number", Data("FP32", "[1]", "1"), "inputs[0].data", {}},
       {"data null", Data("FP32", "[1]", "null"), "inputs[0].data", {}},
@@ -249,7 +271,8 @@ std::vector<BadRequest> BadBinaries() {
 
 std::vector<BadRequest> BadRequests() {
   std::vector<BadRequest> all = BadEnvelopes();
-  for (std::vector<BadRequest> more : {BadTensors(), BadBinaries()}) {
+  for (std::vector<BadRequest> more :
+       {BadMembers(), BadParameters(), BadTensors(), BadData(), BadBinaries()}) {
     for (BadRequest& one : more) all.push_back(std::move(one));
   }
   return all;

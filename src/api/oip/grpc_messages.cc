@@ -293,11 +293,8 @@ void ToField(const Tensor& tensor, Field& field) {
   for (const T value : values) field.Add(static_cast<typename Field::value_type>(value));
 }
 
-void ToContents(const Tensor& tensor, InferTensorContents& contents) {
+void IntegersToContents(const Tensor& tensor, InferTensorContents& contents) {
   switch (tensor.type()) {
-    case DataType::kBool:
-      for (const uint8_t value : tensor.As<uint8_t>()) contents.add_bool_contents(value != 0);
-      return;
     case DataType::kUint8:
       return ToField<uint8_t>(tensor, *contents.mutable_uint_contents());
     case DataType::kUint16:
@@ -314,6 +311,16 @@ void ToContents(const Tensor& tensor, InferTensorContents& contents) {
       return ToField<int32_t>(tensor, *contents.mutable_int_contents());
     case DataType::kInt64:
       return ToField<int64_t>(tensor, *contents.mutable_int64_contents());
+    default:
+      return;  // 16-bit floats, which EncodeAnswer sends raw
+  }
+}
+
+void ToContents(const Tensor& tensor, InferTensorContents& contents) {
+  switch (tensor.type()) {
+    case DataType::kBool:
+      for (const uint8_t value : tensor.As<uint8_t>()) contents.add_bool_contents(value != 0);
+      return;
     case DataType::kFp32:
       return ToField<float>(tensor, *contents.mutable_fp32_contents());
     case DataType::kFp64:
@@ -321,9 +328,8 @@ void ToContents(const Tensor& tensor, InferTensorContents& contents) {
     case DataType::kString:
       for (const std::string& text : tensor.strings()) contents.add_bytes_contents(text);
       return;
-    case DataType::kFp16:
-    case DataType::kBf16:
-      return;  // EncodeAnswer sends them raw
+    default:
+      return IntegersToContents(tensor, contents);
   }
 }
 

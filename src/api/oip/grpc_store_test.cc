@@ -43,6 +43,20 @@ class OipGrpc : public ::testing::Test {
     return request;
   }
 
+  using Change = std::function<void(ModelInferRequest&)>;
+  // Each change makes a good request wrong; the refusal begins with the field's name.
+  void ExpectRefused(const std::vector<std::pair<const char*, Change>>& table) {
+    for (const auto& [field, change] : table) {
+      ModelInferRequest request = OneNumber(1);
+      change(request);
+      ModelInferResponse response;
+      const grpc::Status status = Infer(request, response);
+      EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
+          << field << status.error_message();
+      EXPECT_THAT(status.error_message(), StartsWith(field));
+    }
+  }
+
   OipServer server_;
   std::unique_ptr<::inference::GRPCInferenceService::Stub> stub_;
 };
@@ -163,9 +177,8 @@ TEST_F(OipGrpc, CarriesEveryTypeBothWays) {
   }
 }
 
-TEST_F(OipGrpc, RefusesWrongRequestsNamingTheField) {
-  using Change = std::function<void(ModelInferRequest&)>;
-  const std::pair<const char*, Change> table[] = {
+TEST_F(OipGrpc, RefusesWrongTensorsNamingTheField) {
+  ExpectRefused({
       {"inputs: ", [](auto& r) { r.clear_inputs(); }},
       {"inputs[0].name: ", [](auto& r) { r.mutable_inputs(0)->clear_name(); }},
       {"inputs[0].name: ", [](auto& r) { r.mutable_inputs(0)->set_name("z"); }},
@@ -193,6 +206,11 @@ TEST_F(OipGrpc, RefusesWrongRequestsNamingTheField) {
        }},
       {"inputs[0].contents: ", [](auto& r) { r.mutable_inputs(0)->set_datatype("BF16"); }},
       {"inputs[0].contents: ", [](auto& r) { r.add_raw_input_contents("abcd"); }},
+  });
+}
+
+TEST_F(OipGrpc, RefusesWrongRawContentsAndParametersNamingTheField) {
+  ExpectRefused({
       {"raw_input_contents: ",
        [](auto& r) {
          r.add_raw_input_contents("abcd");
@@ -231,16 +249,10 @@ TEST_F(OipGrpc, RefusesWrongRequestsNamingTheField) {
        }},
       {"parameters.timeout: ",
        [](auto& r) { (*r.mutable_parameters())["timeout"].set_int64_param(-1); }},
-  };
-  for (const auto& [field, change] : table) {
-    ModelInferRequest request = OneNumber(1);
-    change(request);
-    ModelInferResponse response;
-    const grpc::Status status = Infer(request, response);
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
-        << field << status.error_message();
-    EXPECT_THAT(status.error_message(), StartsWith(field));
-  }
+  });
+}
+
+TEST_F(OipGrpc, KnowsNeitherOtherModelsNorWordsForVersions) {
   ModelInferRequest unknown = OneNumber(1);
   unknown.set_model_name("z");
   ModelInferResponse response;

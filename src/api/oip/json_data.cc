@@ -210,6 +210,33 @@ base::Result<Tensor> ReadStrings(Shape shape, JsonReader& reader, const FieldPat
   return tensor;
 }
 
+// And the refusal of what is no number in JSON.
+base::Result<Tensor> ReadIntegers(DataType type, Shape shape, JsonReader& reader,
+                                  const FieldPath& field) {
+  switch (type) {
+    case DataType::kUint8:
+      return ReadNumbers<uint8_t>(type, std::move(shape), reader, field);
+    case DataType::kUint16:
+      return ReadNumbers<uint16_t>(type, std::move(shape), reader, field);
+    case DataType::kUint32:
+      return ReadNumbers<uint32_t>(type, std::move(shape), reader, field);
+    case DataType::kUint64:
+      return ReadNumbers<uint64_t>(type, std::move(shape), reader, field);
+    case DataType::kInt8:
+      return ReadNumbers<int8_t>(type, std::move(shape), reader, field);
+    case DataType::kInt16:
+      return ReadNumbers<int16_t>(type, std::move(shape), reader, field);
+    case DataType::kInt32:
+      return ReadNumbers<int32_t>(type, std::move(shape), reader, field);
+    case DataType::kInt64:
+      return ReadNumbers<int64_t>(type, std::move(shape), reader, field);
+    default:
+      return InvalidArgument(field.Text(),
+                             std::string(DataTypeName(type)) +
+                                 " goes as binary data only (parameters.binary_data_size)");
+  }
+}
+
 }  // namespace
 
 Status WrongType(const JsonReader& reader, const FieldPath& field, std::string_view expected,
@@ -237,35 +264,15 @@ base::Result<Tensor> TensorFromJson(DataType type, Shape shape, JsonReader& read
   switch (type) {
     case DataType::kBool:
       return ReadNumbers<bool>(type, std::move(shape), reader, field);
-    case DataType::kUint8:
-      return ReadNumbers<uint8_t>(type, std::move(shape), reader, field);
-    case DataType::kUint16:
-      return ReadNumbers<uint16_t>(type, std::move(shape), reader, field);
-    case DataType::kUint32:
-      return ReadNumbers<uint32_t>(type, std::move(shape), reader, field);
-    case DataType::kUint64:
-      return ReadNumbers<uint64_t>(type, std::move(shape), reader, field);
-    case DataType::kInt8:
-      return ReadNumbers<int8_t>(type, std::move(shape), reader, field);
-    case DataType::kInt16:
-      return ReadNumbers<int16_t>(type, std::move(shape), reader, field);
-    case DataType::kInt32:
-      return ReadNumbers<int32_t>(type, std::move(shape), reader, field);
-    case DataType::kInt64:
-      return ReadNumbers<int64_t>(type, std::move(shape), reader, field);
     case DataType::kFp32:
       return ReadNumbers<float>(type, std::move(shape), reader, field);
     case DataType::kFp64:
       return ReadNumbers<double>(type, std::move(shape), reader, field);
     case DataType::kString:
       return ReadStrings(std::move(shape), reader, field);
-    case DataType::kFp16:
-    case DataType::kBf16:
-      break;
+    default:
+      return ReadIntegers(type, std::move(shape), reader, field);
   }
-  return InvalidArgument(
-      field.Text(),
-      std::string(DataTypeName(type)) + " goes as binary data only (parameters.binary_data_size)");
 }
 
 }  // namespace slipway::api::oip

@@ -305,12 +305,20 @@ bool JsonReader::ReadString(std::string& out) {
   return Fail("a string is not closed");
 }
 
-bool JsonReader::Skip() {
-  const size_t outer = depth_;
+bool JsonReader::SkipPlain(JsonType type) {
   std::string text;
-  std::string_view key;
   std::string_view token;
   bool flag = false;
+  if (type == JsonType::kString) return ReadString(text);
+  if (type == JsonType::kNumber) return ReadNumber(token);
+  if (type == JsonType::kBool) return ReadBool(flag);
+  if (type == JsonType::kNull) return ReadNull();
+  return type == JsonType::kNonFinite && ReadNonFinite(token);
+}
+
+bool JsonReader::Skip() {
+  const size_t outer = depth_;
+  std::string_view key;
   // `closes` says of each object or array that was entered here how it ends.
   std::string closes;
   do {
@@ -322,32 +330,15 @@ bool JsonReader::Skip() {
         continue;
       }
     }
-    switch (Peek()) {
-      case JsonType::kObject:
-        if (!EnterObject()) return false;
-        closes += '}';
-        break;
-      case JsonType::kArray:
-        if (!EnterArray()) return false;
-        closes += ']';
-        break;
-      case JsonType::kString:
-        if (!ReadString(text)) return false;
-        break;
-      case JsonType::kNumber:
-        if (!ReadNumber(token)) return false;
-        break;
-      case JsonType::kBool:
-        if (!ReadBool(flag)) return false;
-        break;
-      case JsonType::kNull:
-        if (!ReadNull()) return false;
-        break;
-      case JsonType::kNonFinite:
-        if (!ReadNonFinite(token)) return false;
-        break;
-      case JsonType::kBad:
-        return false;
+    const JsonType type = Peek();
+    if (type == JsonType::kObject) {
+      if (!EnterObject()) return false;
+      closes += '}';
+    } else if (type == JsonType::kArray) {
+      if (!EnterArray()) return false;
+      closes += ']';
+    } else if (!SkipPlain(type)) {
+      return false;
     }
   } while (depth_ > outer);
   return true;

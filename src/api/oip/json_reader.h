@@ -64,6 +64,7 @@ class JsonReader {
   bool Take(char expected, const char* problem);
   bool TakeWord(std::string_view word);
   bool Enter(char open, const char* problem);
+  bool SkipPlain(JsonType type);
   bool Leave();
   bool NextMember(char close);
   bool ReadPlain(std::string_view& out);
