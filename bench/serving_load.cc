@@ -26,6 +26,7 @@
 #include <array>
 #include <charconv>
 #include <cstdio>
+#include <deque>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -353,7 +354,8 @@ int RunOpen(const Load& load) {
   Connections connections;
   Beside beside(load);
   if (!connections.Open(load) || !beside.Open(load, connections)) return Fail("connect");
-  std::vector<Connection*> idle;
+  // The longest idle goes first: a server ends connections on which nothing comes.
+  std::deque<Connection*> idle;
   for (const auto& connection : connections.all()) idle.push_back(connection.get());
   Tally tally(load);
   const auto between_ns = static_cast<int64_t>(1e9 / load.rate);
@@ -370,8 +372,8 @@ int RunOpen(const Load& load) {
         tally.Unsent();
         continue;
       }
-      Connection& connection = *idle.back();
-      idle.pop_back();
+      Connection& connection = *idle.front();
+      idle.pop_front();
       if (!connection.Send(request, due_ns)) return Fail("send");
     }
     if (!connections.Poll(answered) || !beside.Send())
