@@ -79,6 +79,8 @@ Status FromErrno(int error, std::string_view doing) {
     case EEXIST:
       return AlreadyExists("file_exists", std::move(message));
     case ENOSPC:
+    case EDQUOT:
+    case EFBIG:  // past the process's limit
       return ResourceExhausted("no_space", std::move(message));
     default:
       return Internal("io_error", std::move(message));

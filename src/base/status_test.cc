@@ -48,7 +48,8 @@ TEST(Status, SaysWhatWasBeingDone) {
 TEST(Status, TakesErrno) {
   EXPECT_EQ(FromErrno(ENOENT, "open").code(), Code::kNotFound);
   EXPECT_EQ(FromErrno(EEXIST, "open").code(), Code::kAlreadyExists);
-  EXPECT_EQ(FromErrno(ENOSPC, "write").code(), Code::kResourceExhausted);
+  for (const int error : {ENOSPC, EDQUOT, EFBIG})
+    EXPECT_EQ(FromErrno(error, "write").code(), Code::kResourceExhausted) << error;
   EXPECT_EQ(FromErrno(EIO, "write").code(), Code::kInternal);
 }
 

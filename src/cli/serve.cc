@@ -103,6 +103,7 @@ int Serve(const ServeArguments& arguments) {
   sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file at the process's limit is an error of the write
 
   auto server =
       app::Server::Build(std::move(loaded.settings), loaded.assembly, std::move(loaded.rows));

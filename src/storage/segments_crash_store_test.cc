@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -134,6 +136,65 @@ TEST(SegmentsStore, ANewSegmentIsNoLongerThanItsHeaderBeforeItsFirstRecord) {
   auto log = Segments::Open(folder.path(), {}, "new", metrics);
   ASSERT_TRUE(log.ok()) << log.status().ToString();
   EXPECT_EQ(std::filesystem::file_size(folder / "00000001.seg"), 32U);
+}
+
+// No file of this process grows past `bytes` while it lives, as if the disk were full there.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : former_handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &former_);
+    const rlimit limit = {bytes, former_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    setrlimit(RLIMIT_FSIZE, &former_);
+    std::signal(SIGXFSZ, former_handler_);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  rlimit former_{};
+  void (*former_handler_)(int);
+};
+
+// The real file layer: memory that is mapped where the file grows, and writes where it cannot.
+TEST_P(SegmentsCrashStore, SaysThatTheDiskIsFullAndGoesOnWhenThereIsRoom) {
+  const TestFolder folder;
+  base::Metrics metrics;
+  SegmentSettings settings;
+  settings.durability = GetParam();
+  const std::string record(5000, 'r');
+  int64_t kept = 0;
+  {
+    auto log = Segments::Open(folder.path(), settings, "full", metrics);
+    ASSERT_TRUE(log.ok()) << log.status().ToString();
+    {
+      const FileSizeLimit limit(400'000);
+      base::Status status;
+      while (status.ok() && kept < 100) {
+        status = (*log)->Append(record).status();
+        if (status.ok()) ++kept;
+      }
+      EXPECT_EQ(status.code(), base::Code::kResourceExhausted) << status.ToString();
+      EXPECT_GE(kept, 79);  // all that there was room for
+      EXPECT_FALSE((*log)->Append(record).ok());
+    }
+    EXPECT_TRUE((*log)->Append("there is room").ok());
+    EXPECT_EQ((*log)->RecordCount(), kept + 1);
+  }
+  auto again = Segments::Open(folder.path(), settings, "full", metrics);
+  ASSERT_TRUE(again.ok()) << again.status().ToString();
+  int64_t whole = 0;
+  std::string last;
+  const base::Status scanned = (*again)->Scan({}, [&](RecordPosition, std::string_view text) {
+    whole += text == record ? 1 : 0;
+    last = text;
+    return true;
+  });
+  EXPECT_TRUE(scanned.ok()) << scanned.ToString();
+  EXPECT_EQ(whole, kept);
+  EXPECT_EQ(last, "there is room");
 }
 
 // The files as a killed process leaves them: longer than what was written.
