@@ -77,6 +77,25 @@ std::vector<Command> VersionCommands() {
   };
 }
 
+std::vector<Command> LineageCommands() {
+  return {{"lineage",
+           "",
+           "From a data set over run and version to what answers by it, and back",
+           "GET",
+           "/api/v1/lineage",
+           {Query("dataset_hash", "of the training data"), Query("run_id", "the run that trained"),
+            Query("model", "name of the model"), Query("version", "its number"),
+            Query("endpoint", "where it answers now"), Query("prediction", "id of one answer"),
+            Limit()},
+           "lineage",
+           {{"DATA SET", "dataset_hash"},
+            {"RUN", "run_id"},
+            {"MODEL", "model"},
+            {"VERSION", "version"},
+            {"STAGE", "stage"},
+            {"ENDPOINTS", "endpoints"}}}};
+}
+
 std::vector<Command> TrafficCommands() {
   return {
       {"endpoints",
@@ -359,8 +378,8 @@ std::span<const Command> Commands() {
   static const std::vector<Command> commands = [] {
     std::vector<Command> all;
     for (const auto& part :
-         {ModelCommands(), VersionCommands(), GateCommands(), TrafficCommands(), TuneCommands(),
-          RolloutCommands(), PredictionCommands(), WatchCommands(), EventCommands(),
+         {ModelCommands(), VersionCommands(), LineageCommands(), GateCommands(), TrafficCommands(),
+          TuneCommands(), RolloutCommands(), PredictionCommands(), WatchCommands(), EventCommands(),
           AuditCommands(), PipelineCommands(), ServerCommands()}) {
       all.insert(all.end(), part.begin(), part.end());
     }

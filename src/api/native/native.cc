@@ -13,6 +13,7 @@ void Register(net::Router& router, Parts parts, std::span<const WebFile> web) {
   RegisterCheck(router, parts);
   RegisterTraffic(router, parts);
   RegisterTuning(router, parts);
+  RegisterLineage(router, parts);
   RegisterMonitoring(router, parts);
   RegisterPipelines(router, parts);
   RegisterWeb(router, web);

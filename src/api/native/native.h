@@ -74,6 +74,7 @@ void RegisterOperations(net::Router& router, const Parts& parts);
 void RegisterEvents(net::Router& router, const Parts& parts);
 void RegisterModels(net::Router& router, registry::Registry& registry);
 void RegisterIntegrity(net::Router& router, registry::Registry& registry);
+void RegisterLineage(net::Router& router, const Parts& parts);
 void RegisterGates(net::Router& router, registry::Registry& registry);
 void RegisterCheck(net::Router& router, const Parts& parts);
 void RegisterTraffic(net::Router& router, const Parts& parts);
