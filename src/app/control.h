@@ -3,16 +3,15 @@
 // when a driven clock moves.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
 #include "events/events.h"
+#include "events/woken_thread.h"
 
 namespace slipway::app {
 
@@ -33,18 +32,10 @@ class ControlLoop {
   void RunUntilQuiet();
 
  private:
-  void Run();
-
   base::Clock& clock_;
-  events::EventLog& events_;
   const std::vector<Controller> controllers_;
   std::mutex ticking_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool woken_ = false;
-  bool stopping_ = false;
-  int64_t subscription_ = 0;
-  std::thread thread_;
+  events::WokenThread thread_;
 };
 
 }  // namespace slipway::app

@@ -3,13 +3,11 @@
 
 #include <algorithm>
 #include <cctype>
-#include <chrono>
 #include <cstdint>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -132,7 +130,9 @@ Webhooks::Webhooks(storage::Database& database, events::EventLog& events, base::
       clock_(clock),
       client_(client),
       metrics_(metrics),
-      reader_(events, database, kReader) {}
+      reader_(events, database, kReader),
+      thread_(events, [this] { StepOfThread(); }) {}
+
 Webhooks::~Webhooks() { Stop(); }
 
 base::Status Webhooks::Emit(storage::Transaction& transaction, const char* type,
@@ -322,10 +322,7 @@ base::Result<int64_t> Webhooks::DeliverTo(const std::string& webhook, base::Micr
            {webhook, now, kMostInStep}))) {
     const Waiting waiting{row.Text(0), row.Int(1), row.Text(2), row.Text(3),
                           row.Text(4), row.Int(5), row.Int(6)};
-    {
-      const std::lock_guard lock(mutex_);
-      if (stopping_) return delivered;
-    }
+    if (thread_.stopping()) return delivered;
     if (!TRY(Deliver(waiting, now))) return delivered;
     ++delivered;
   }
@@ -345,37 +342,19 @@ base::Result<int64_t> Webhooks::Step() {
 }
 
 void Webhooks::Start() {
-  subscription_ = events_.Subscribe([this](int64_t) {
-    const std::lock_guard lock(mutex_);
-    woken_ = true;
-    changed_.notify_one();
-  });
-  thread_ = std::thread([this] { Run(); });
+  thread_.Start();
+  thread_.Wake();  // for what waits from before the start
 }
 
-void Webhooks::Stop() {
-  if (!thread_.joinable()) return;
-  events_.Unsubscribe(subscription_);
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    changed_.notify_one();
-  }
-  thread_.join();
-}
+void Webhooks::Stop() { thread_.Stop(); }
 
-void Webhooks::Run() {
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    lock.unlock();
-    const auto step = Step();
-    if (!step.ok())
-      base::Log(base::LogLevel::kError, "registry", "webhooks could not be told",
-                {{"error", step.status().ToString()}});
-    lock.lock();
-    woken_ = woken_ || (step.ok() && *step > 0);
-    changed_.wait_for(lock, std::chrono::seconds(1), [this] { return woken_ || stopping_; });
-    woken_ = false;
+void Webhooks::StepOfThread() {
+  const auto delivered = Step();
+  if (!delivered.ok()) {
+    base::Log(base::LogLevel::kError, "registry", "webhooks could not be told",
+              {{"error", delivered.status().ToString()}});
+  } else if (*delivered > 0) {
+    thread_.Wake();
   }
 }
 

@@ -5,13 +5,11 @@
 // after a crash. Thread-safe.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/clock.h"
@@ -19,6 +17,7 @@
 #include "base/metrics.h"
 #include "base/status.h"
 #include "events/events.h"
+#include "events/woken_thread.h"
 #include "net/http_client.h"
 #include "storage/database.h"
 
@@ -85,7 +84,7 @@ class Webhooks {
                                        const std::string& body);
   base::Status Emit(storage::Transaction& transaction, const char* type, const Webhook& webhook,
                     const events::Actor& actor);
-  void Run();
+  void StepOfThread();
 
   storage::Database& database_;
   events::EventLog& events_;
@@ -94,12 +93,7 @@ class Webhooks {
   base::Metrics& metrics_;
   events::EventReader reader_;
   std::mutex stepping_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool woken_ = false;
-  bool stopping_ = false;
-  int64_t subscription_ = 0;
-  std::thread thread_;
+  events::WokenThread thread_;
 };
 
 }  // namespace slipway::registry

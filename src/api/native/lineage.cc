@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "api/native/answers.h"
 #include "api/native/native.h"
@@ -29,9 +30,9 @@ Json Member(const Version& version, std::string_view name) {
 }
 
 // Where the version answers now, and how.
-Json Arms(const Parts& parts, const Version& version) {
+Json Arms(const std::vector<traffic::Plan>& plans, const Version& version) {
   Json arms = Json::MakeArray();
-  for (const traffic::Plan& plan : parts.endpoints.List()) {
+  for (const traffic::Plan& plan : plans) {
     for (const traffic::Arm& arm : plan.arms) {
       if (arm.model != version.model || arm.version != version.number) continue;
       arms.Append(Json::MakeObject({{"endpoint", plan.endpoint},
@@ -91,13 +92,14 @@ base::Result<Wanted> ReadWanted(const Parts& parts, const net::HttpRequest& requ
 base::Result<Json> Lineage(const Parts& parts, const net::HttpRequest& request) {
   const Wanted wanted = TRY(ReadWanted(parts, request));
   const int64_t limit = TRY(LimitOf(request));
+  const std::vector<traffic::Plan> plans = parts.endpoints.List();
   Json lines = Json::MakeArray();
   for (const Version& version : TRY(parts.registry.FindVersions(wanted.versions))) {
     if (static_cast<int64_t>(lines.AsArray().size()) == limit) break;
     if (wanted.number && version.number != *wanted.number) continue;
     if (wanted.dataset_hash && Member(version, "dataset_hash") != Json(*wanted.dataset_hash))
       continue;
-    Json arms = Arms(parts, version);
+    Json arms = Arms(plans, version);
     const auto answers_there = [&](const Json& arm) {
       return arm.Find("endpoint") != nullptr && *arm.Find("endpoint") == Json(*wanted.endpoint);
     };
