@@ -8,7 +8,7 @@
 #include <numeric>
 #include <string>
 
-#include "monitoring/distributions.h"
+#include "monitoring/intervals.h"
 
 namespace slipway::monitoring {
 namespace {
@@ -57,8 +57,6 @@ std::vector<ScoredLabel> Sorted(std::span<const ScoredLabel> rows) {
   return sorted;
 }
 
-double TwoSided(double confidence) { return NormalQuantile(0.5 + confidence / 2); }
-
 // DeLong: the variance of the AUC from each row's share of the other class that it ranks right.
 Estimate DeLong(const Ranking& ranking, double confidence) {
   if (ranking.positives < 2 || ranking.negatives < 2) return {ranking.auc, 0, 1};
@@ -83,41 +81,6 @@ Estimate DeLong(const Ranking& ranking, double confidence) {
   const double reach = TwoSided(confidence) * std::sqrt(variance);
   return {ranking.auc, std::max(0.0, ranking.auc - reach), std::min(1.0, ranking.auc + reach)};
 }
-
-// A mean with its normal interval, from sums over n rows; not below `least`.
-Estimate MeanOf(double sum, double squares, double n, double z, double least) {
-  const double mean = sum / n;
-  const double variance = n > 1 ? std::max(0.0, (squares - n * mean * mean) / (n - 1)) : 0;
-  const double reach = z * std::sqrt(variance / n);
-  return {mean, std::max(least, mean - reach), mean + reach};
-}
-
-Estimate Wilson(double successes, double n, double z) {
-  const double share = successes / n;
-  const double scale = 1 + z * z / n;
-  const double middle = (share + z * z / (2 * n)) / scale;
-  const double reach = z * std::sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / scale;
-  return {share, std::max(0.0, middle - reach), std::min(1.0, middle + reach)};
-}
-
-// SplitMix64 (Steele et al. 2014): the same numbers on every machine.
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  // Uniform in [0, below), by multiplication; the bias is below 2^-40 for a million rows.
-  uint64_t Below(uint64_t below) {
-    state_ += 0x9E3779B97F4A7C15ULL;
-    uint64_t z = state_;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-    z ^= z >> 31;
-    __extension__ using Wide = unsigned __int128;
-    return static_cast<uint64_t>((Wide{z} * below) >> 64);
-  }
-
- private:
-  uint64_t state_;
-};
 
 // One model's rows in the order of its scores, found once: a resample then only changes how often
 // each row counts.
@@ -176,14 +139,6 @@ bool Draw(std::span<const uint8_t> labels, Random& random, std::vector<uint64_t>
     if ((total >> 32) != 0 && (total & 0xFFFFFFFFu) != 0) return true;
   }
   return false;
-}
-
-// Of sorted values; linear between neighbours (type 7 of Hyndman & Fan 1996).
-double SortedQuantile(const std::vector<double>& values, double q) {
-  const double place = q * static_cast<double>(values.size() - 1);
-  const size_t below = static_cast<size_t>(place);
-  const size_t above = std::min(below + 1, values.size() - 1);
-  return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
 }
 
 base::Status CheckComparison(std::span<const uint8_t> labels,

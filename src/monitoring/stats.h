@@ -11,18 +11,13 @@
 #include <vector>
 
 #include "base/status.h"
+#include "monitoring/intervals.h"
 
 namespace slipway::monitoring {
 
 struct ScoredLabel {
   double score = 0;  // probability of the positive class (AUC: any monotone score); not NaN
   bool label = false;
-};
-
-struct Estimate {
-  double value = 0;
-  double lower = 0;
-  double upper = 0;
 };
 
 // P(score of a positive > score of a negative) + P(equal) / 2: Mann-Whitney U with midranks (Hanley
