@@ -1,17 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-# The libraries inside the wheels of deps/sdk.lock: Arrow (linked, target slipway::arrow); ONNX Runtime and OpenVINO (opened
-# at run time, so only their paths are written, into slipway_build_config.h).
-file(SHA256 ${CMAKE_SOURCE_DIR}/deps/sdk.lock sdk_hash)
-string(SUBSTRING ${sdk_hash} 0 12 sdk_hash)
-set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/deps/sdk.lock)
+# The libraries inside the wheels of deps/sdk.lock: Arrow (linked, target slipway::arrow); ONNX Runtime, OpenVINO and
+# DuckDB (opened at run time, so only their paths are written, into slipway_build_config.h).
+
+# slipway_cached(VARIABLE NAME LOCK): the cache folder of the part NAME that LOCK pins (as slipway_part in scripts/env.sh).
+function(slipway_cached variable name lock)
+  file(SHA256 ${CMAKE_SOURCE_DIR}/${lock} hash)
+  string(SUBSTRING ${hash} 0 12 hash)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${lock})
+  if(DEFINED ENV{SLIPWAY_CACHE})
+    set(${variable} $ENV{SLIPWAY_CACHE}/${name}-${hash} PARENT_SCOPE)
+  else()
+    set(${variable} $ENV{HOME}/.cache/slipway/${name}-${hash} PARENT_SCOPE)
+  endif()
+endfunction()
+
 if(SLIPWAY_SDK)
   set(sdk ${SLIPWAY_SDK})
 elseif(DEFINED ENV{SLIPWAY_SDK})
   set(sdk $ENV{SLIPWAY_SDK})
-elseif(DEFINED ENV{SLIPWAY_CACHE})
-  set(sdk $ENV{SLIPWAY_CACHE}/sdk-${sdk_hash})
 else()
-  set(sdk $ENV{HOME}/.cache/slipway/sdk-${sdk_hash})
+  slipway_cached(sdk sdk deps/sdk.lock)
 endif()
 if(NOT IS_DIRECTORY ${sdk}/pyarrow/include)
   message(FATAL_ERROR "no Arrow headers in ${sdk}/pyarrow/include: run `make setup`, or give -DSLIPWAY_SDK=<dir>")
@@ -54,4 +62,11 @@ file(GLOB openvino_parts ${sdk}/openvino/libs/libopenvino.so.* ${sdk}/openvino/l
   ${sdk}/openvino/libs/libopenvino_intel_cpu_plugin.so ${sdk}/openvino/libs/libtbb.so.*)
 list(FILTER openvino_parts EXCLUDE REGEX "_(gguf|jax|pytorch)_frontend")
 list(APPEND SLIPWAY_SDK_LIBRARIES ${SLIPWAY_OPENVINO} ${openvino_parts})
+# DuckDB comes inside an npm package; opened with the first SQL query.
+slipway_cached(duckdb duckdb deps/duckdb/package-lock.json)
+file(GLOB SLIPWAY_DUCKDB ${duckdb}/node_modules/@duckdb/node-bindings-linux-x64/libduckdb.so*)
+if(NOT SLIPWAY_DUCKDB)
+  message(FATAL_ERROR "libduckdb.so is missing in ${duckdb}: run `make setup`")
+endif()
+list(APPEND SLIPWAY_SDK_LIBRARIES ${SLIPWAY_DUCKDB})
 configure_file(${CMAKE_SOURCE_DIR}/cmake/slipway_build_config.h.in ${CMAKE_BINARY_DIR}/generated/slipway_build_config.h)

@@ -20,6 +20,12 @@ export SLIPWAY_SDK SLIPWAY_VENV SLIPWAY_TOOLS SLIPWAY_PROGRAMS SLIPWAY_FRAMEWORK
 export SLIPWAY_PYTHON=$SLIPWAY_VENV/bin/python
 # The Python with torch, TensorFlow and the like: tests start it for what serves or exports such a model.
 export SLIPWAY_FRAMEWORKS=$SLIPWAY_FRAMEWORKS_VENV/bin/python
+# Pythons with what the tests compare with, or with an older client: deps/peers-mlflow2.in, deps/peers-evidently.in.
+SLIPWAY_MLFLOW2=$(slipway_part peers-mlflow2 deps/peers-mlflow2.lock)/bin/python
+SLIPWAY_EVIDENTLY=$(slipway_part peers-evidently deps/peers-evidently.lock)/bin/python
+export SLIPWAY_MLFLOW2 SLIPWAY_EVIDENTLY
+SLIPWAY_DUCKDB=$(slipway_part duckdb deps/duckdb/package-lock.json)
+export SLIPWAY_DUCKDB
 
 slipway_path() {  # puts a folder in front of PATH, once
   case ":$PATH:" in *":$1:"*) ;; *) PATH=$1:$PATH ;; esac
