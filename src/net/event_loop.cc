@@ -18,6 +18,12 @@
 
 namespace slipway::net {
 
+namespace {
+
+constexpr int kEventsAtOnce = 128;
+
+}  // namespace
+
 struct EventLoop::State {
   base::FileHandle epoll;
   base::FileHandle wake;
@@ -26,9 +32,10 @@ struct EventLoop::State {
   base::Micros tick_interval = base::kSecond;
   std::function<void()> tick;
   int64_t next_tick = 0;
-  uint64_t rounds = 0;
-  uint64_t late_round = 0;  // 0: the last two waits took all there was
-  bool full = false;        // the last one left events where they were
+  Backlog backlog;
+  int64_t asked_ns = base::MonotonicNanos();  // when the last wait ended
+  bool busy = false;      // it had events, so what the next one has came since then
+  int64_t waited_ns = 0;  // of the event that is being told
 
   std::mutex mutex;  // over the three below
   std::vector<std::function<void()>> posted;
@@ -60,9 +67,9 @@ struct EventLoop::State {
     for (auto& task : tasks) task();
   }
 
-  int WaitMs(int64_t now) {
-    if (HasPosted()) return 0;
-    return static_cast<int>(std::clamp<int64_t>((next_tick - now) / 1'000'000 + 1, 0, 1000));
+  int WaitMs() {
+    if (!backlog.empty() || HasPosted()) return 0;
+    return static_cast<int>(std::clamp<int64_t>((next_tick - asked_ns) / 1'000'000 + 1, 0, 1000));
   }
 };
 
@@ -92,40 +99,70 @@ base::Status EventLoop::Watch(int fd, Watcher* watcher) {
   return base::Status::Ok();
 }
 
-void EventLoop::Unwatch(int fd) { epoll_ctl(state_->epoll.fd(), EPOLL_CTL_DEL, fd, nullptr); }
+void EventLoop::Unwatch(int fd, Watcher* watcher) {
+  epoll_ctl(state_->epoll.fd(), EPOLL_CTL_DEL, fd, nullptr);
+  state_->backlog.Remove(*watcher);
+}
 
 void EventLoop::SetTick(base::Micros interval, std::function<void()> tick) {
   state_->tick_interval = interval;
   state_->tick = std::move(tick);
 }
 
-void EventLoop::Run() {
-  state_->thread.store(std::this_thread::get_id());
-  std::array<epoll_event, 128> events{};
-  int64_t now = base::MonotonicNanos();
-  while (!state_->quit.load(std::memory_order_relaxed)) {
-    const int count = epoll_wait(state_->epoll.fd(), events.data(), static_cast<int>(events.size()),
-                                 state_->WaitMs(now));
-    ++state_->rounds;
-    const bool was_full = std::exchange(state_->full, count == static_cast<int>(events.size()));
-    state_->late_round = was_full || state_->full ? state_->rounds : 0;
+void EventLoop::Tell(Watcher& watcher, uint32_t bits) {
+  watcher.OnReady({.readable = (bits & (EPOLLIN | EPOLLRDHUP)) != 0,
+                   .writable = (bits & EPOLLOUT) != 0,
+                   .half_closed = (bits & EPOLLRDHUP) != 0,
+                   .broken = (bits & (EPOLLHUP | EPOLLERR)) != 0});
+}
+
+// As long as a wait takes all there is, whoever is ready is told at once. Else all of it is taken
+// in first, so that it is known how long each has waited.
+void EventLoop::TakeEvents(int wait_ms) {
+  std::array<epoll_event, kEventsAtOnce> events{};
+  bool behind = !state_->backlog.empty();
+  bool more = true;
+  while (more) {
+    const int count = epoll_wait(state_->epoll.fd(), events.data(), kEventsAtOnce, wait_ms);
+    more = count == kEventsAtOnce;
+    behind = behind || more;
+    const int64_t now_ns = base::MonotonicNanos();
+    const int64_t since_ns = state_->busy ? state_->asked_ns : now_ns;
+    state_->asked_ns = now_ns;
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<size_t>(i)];
-      if (event.data.ptr == nullptr) {
+      auto* watcher = static_cast<Watcher*>(event.data.ptr);
+      if (watcher == nullptr) {
         state_->DrainWake();
-        continue;
+      } else if (behind && !watcher->urgent_) {
+        state_->backlog.Add(*watcher, event.events, since_ns);
+      } else {
+        Tell(*watcher, event.events);
       }
-      const uint32_t bits = event.events;
-      static_cast<Watcher*>(event.data.ptr)
-          ->OnReady({.readable = (bits & (EPOLLIN | EPOLLRDHUP)) != 0,
-                     .writable = (bits & EPOLLOUT) != 0,
-                     .half_closed = (bits & EPOLLRDHUP) != 0,
-                     .broken = (bits & (EPOLLHUP | EPOLLERR)) != 0});
     }
+    state_->busy = count > 0;
+    wait_ms = 0;
+  }
+}
+
+void EventLoop::ServeBacklog() {
+  for (int i = 0; i < kEventsAtOnce && !state_->backlog.empty(); ++i) {
+    const int64_t now_ns = base::MonotonicNanos();
+    const Backlog::Turn turn = state_->backlog.Next(now_ns);
+    state_->waited_ns = now_ns - turn.since_ns;
+    Tell(*static_cast<Watcher*>(turn.one), turn.bits);
+  }
+  state_->waited_ns = 0;
+}
+
+void EventLoop::Run() {
+  state_->thread.store(std::this_thread::get_id());
+  while (!state_->quit.load(std::memory_order_relaxed)) {
+    TakeEvents(state_->WaitMs());
+    ServeBacklog();
     state_->RunPosted();
-    now = base::MonotonicNanos();
-    if (now >= state_->next_tick) {
-      state_->next_tick = now + state_->tick_interval * 1000;
+    if (state_->asked_ns >= state_->next_tick) {
+      state_->next_tick = state_->asked_ns + state_->tick_interval * 1000;
       if (state_->tick) state_->tick();
     }
   }
@@ -137,7 +174,11 @@ void EventLoop::Run() {
   }
 }
 
-uint64_t EventLoop::late_round() const { return state_->late_round; }
+int64_t EventLoop::waited_ns() const { return state_->waited_ns; }
+
+void EventLoop::Missed() { state_->backlog.Missed(base::MonotonicNanos()); }
+
+void EventLoop::SetMostWait(int64_t most_ns) { state_->backlog.SetMost(most_ns); }
 
 void EventLoop::Post(std::function<void()> task) {
   bool wake = false;

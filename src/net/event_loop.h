@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/status.h"
+#include "net/backlog.h"
 
 namespace slipway::net {
 
@@ -24,10 +25,16 @@ class EventLoop {
  public:
   // Told of the edges of a descriptor; must stay alive until the events of the current round are
   // over: Unwatch, then let go in a posted task.
-  class Watcher {
+  class Watcher : private Backlogged {
    public:
+    // `urgent`: has its turn at once, however much waits.
+    explicit Watcher(bool urgent = false) : urgent_(urgent) {}
     virtual ~Watcher() = default;
     virtual void OnReady(const Ready& ready) = 0;
+
+   private:
+    friend class EventLoop;
+    const bool urgent_;
   };
 
   EventLoop();
@@ -35,13 +42,17 @@ class EventLoop {
   base::Status Open();
   // Edge-triggered, both directions. The caller keeps the descriptor.
   base::Status Watch(int fd, Watcher* watcher);
-  void Unwatch(int fd);
+  void Unwatch(int fd, Watcher* watcher);
   // `tick` runs about every `interval`.
   void SetTick(base::Micros interval, std::function<void()> tick);
   void Run();
-  // Not 0 while more events wait than a round takes: what a watcher is told of now may have waited
-  // for a while. Each round has a number of its own; the first event of a round waited longest.
-  uint64_t late_round() const;
+  // How long what a watcher is told of now has waited at most. 0 while the loop keeps up: it is
+  // then told at once.
+  [[nodiscard]] int64_t waited_ns() const;
+  // What a watcher was told of came too late to be of use: those that have waited as long are not
+  // to go first (Backlog). `most_ns`: what has waited for longer is refused with little effort.
+  void Missed();
+  void SetMostWait(int64_t most_ns);
 
   // Thread-safe. Posted tasks run in order after the events of a round; those posted once Run has
   // ended are dropped.
@@ -51,6 +62,10 @@ class EventLoop {
 
  private:
   struct State;
+  static void Tell(Watcher& watcher, uint32_t bits);
+  void TakeEvents(int wait_ms);
+  void ServeBacklog();
+
   std::unique_ptr<State> state_;
 };
 

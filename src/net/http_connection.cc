@@ -385,7 +385,7 @@ void HttpConnection::Close() {
   if (closed_) return;
   closed_ = true;
   gone_->store(true, std::memory_order_relaxed);
-  worker_->loop.Unwatch(socket_.fd());
+  worker_->loop.Unwatch(socket_.fd(), this);
   if (tls_ && output_ == Output::kNone) tls_->ShutDown();
   socket_ = base::FileHandle();
   if (upload_) upload_->Fail(base::Unavailable("client_gone", "the client closed the connection"));

@@ -55,9 +55,7 @@ struct HttpWorker {
   EventLoop loop;
   std::unordered_set<std::shared_ptr<HttpConnection>> connections;
   std::string date;
-  int64_t now = 0;         // MonotonicNanos at the last tick: what deadlines are set and judged by
-  int64_t lag_ns = 0;      // how long the first request of this round had waited
-  uint64_t lag_round = 0;  // 0: the loop keeps up
+  int64_t now = 0;  // MonotonicNanos at the last tick: what deadlines are set and judged by
 };
 
 // Belongs to its worker's thread. A ticket (the right to answer one request) may outlive it in any
@@ -120,7 +118,6 @@ class HttpConnection final : public EventLoop::Watcher,
   void BeginUpload();
   void AnswerUnrouted(const Router::Match& match);
   void SendContinue();
-  void NoteLag();
   void Dispatch();
   void DispatchToPool();
   bool WantsPacking(HttpResponse& response) const;

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // HttpConnection, the middle of a request's walk: from a parsed head to the route's handler, and
 // from its answer to bytes.
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -24,6 +20,7 @@ constexpr size_t kMostJoinedBytes = 4096;
 constexpr size_t kSourcePieceBytes = 64 * 1024;
 // Of an answer that is compressed on the I/O thread: well under a millisecond.
 constexpr size_t kMostPackedInline = 64 * 1024;
+constexpr int kDeadlinePassed = 504;
 constexpr const char* kEveryMethod = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 // Runs a response's source on the calling pool thread until it ends, fails or the client is gone.
@@ -45,14 +42,6 @@ void PackBody(Encoding encoding, HttpResponse& response) {
   if (!packed) return;
   response.body = std::move(*packed);
   response.SetHeader("Content-Encoding", std::string(EncodingName(encoding)));
-}
-
-// Since the last bytes of a socket came, to a millisecond.
-int64_t SinceLastBytesNs(int fd) {
-  tcp_info info{};
-  socklen_t size = offsetof(tcp_info, tcpi_last_data_recv) + sizeof(info.tcpi_last_data_recv);
-  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return 0;
-  return static_cast<int64_t>(info.tcpi_last_data_recv) * 1'000'000;
 }
 
 base::Status TooFarBehind(int64_t waited_ns) {
@@ -257,27 +246,18 @@ void HttpConnection::SendContinue() {
   if (SendParts({&kContinue, 1}) != static_cast<int64_t>(kContinue.size())) Close();
 }
 
-// When more wait than a round takes, the first of a round tells how long the others waited. Asked
-// once a round: it is a system call.
-void HttpConnection::NoteLag() {
-  const uint64_t round = worker_->loop.late_round();
-  if (worker_->lag_round != round) {
-    worker_->lag_round = round;
-    worker_->lag_ns = round == 0 ? 0 : SinceLastBytesNs(socket_.fd());
-  }
-  request_.waited_ns = worker_->lag_ns;
-}
-
 void HttpConnection::Dispatch() {
   output_ = Output::kWaiting;
   if (input_ == Input::kDone) input_deadline_ = 0;
-  NoteLag();
+  const int64_t waited_ns = worker_->loop.waited_ns();
+  request_.waited_ns = waited_ns;
   const int64_t most_ns = worker_->shared->settings.max_backlog.micros * 1000;
   // Whatever else it costs to answer it: those behind it would be later still.
-  if (most_ns > 0 && request_.waited_ns > most_ns && request_.method == "POST" &&
+  if (most_ns > 0 && waited_ns > most_ns && request_.method == "POST" &&
       route_->kind == Router::Kind::kAsync) {
     worker_->shared->shed.Add();
-    return Answer(ErrorResponse(TooFarBehind(request_.waited_ns)), nullptr);
+    worker_->loop.Missed();
+    return Answer(ErrorResponse(TooFarBehind(waited_ns)), nullptr);
   }
   if (route_->kind != Router::Kind::kAsync) return DispatchToPool();
   dispatching_ = true;
@@ -285,6 +265,7 @@ void HttpConnection::Dispatch() {
   dispatching_ = false;
   if (!inline_answer_) return;
   HttpResponse answer = *std::exchange(inline_answer_, std::nullopt);
+  if (waited_ns > 0 && answer.status == kDeadlinePassed) worker_->loop.Missed();
   Answer(std::move(answer), nullptr);
 }
 

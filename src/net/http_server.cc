@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 #include <latch>
+#include <limits>
 #include <thread>
 
 #include "base/log.h"
@@ -25,6 +26,7 @@ namespace slipway::net {
 
 namespace {
 
+constexpr int64_t kAcceptedAtOnce = 64;
 constexpr base::Micros kTickInterval = 100 * base::kMillisecond;
 constexpr int kBacklog = 1024;
 
@@ -93,34 +95,46 @@ base::Result<base::FileHandle> Listen(const std::string& listen, uint16_t port, 
 class Acceptor final : public EventLoop::Watcher {
  public:
   Acceptor(std::shared_ptr<HttpWorker> worker, base::FileHandle socket)
-      : worker_(std::move(worker)), socket_(std::move(socket)) {}
+      : Watcher(true), worker_(std::move(worker)), socket_(std::move(socket)) {}
 
   base::Status Start() { return worker_->loop.Watch(socket_.fd(), this); }
   uint16_t port() const { return PortOf(socket_.fd()); }
-  void OnReady(const Ready&) override { AcceptAll(); }
+  void OnReady(const Ready&) override { Accept(); }
 
-  void AcceptAll() {
-    while (socket_.valid()) {
+  // Those that still wait have their turn after those that are connected.
+  void Accept() {
+    if (again_ || !AcceptSome(kAcceptedAtOnce)) return;
+    again_ = true;
+    worker_->loop.Post([this] {
+      again_ = false;
+      Accept();
+    });
+  }
+
+  // What already waits is still served.
+  void Stop() {
+    AcceptSome(std::numeric_limits<int64_t>::max());
+    worker_->loop.Unwatch(socket_.fd(), this);
+    socket_ = base::FileHandle();
+  }
+
+ private:
+  // Whether more may wait.
+  bool AcceptSome(int64_t most) {
+    for (int64_t i = 0; socket_.valid() && i < most; ++i) {
       sockaddr_storage address{};
       socklen_t size = sizeof(address);
       base::FileHandle socket(accept4(socket_.fd(), reinterpret_cast<sockaddr*>(&address), &size,
                                       SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!socket.valid()) {
         if (errno == EINTR || errno == ECONNABORTED) continue;
-        return;  // none left, or out of descriptors: the tick tries again
+        return false;  // none left, or out of descriptors: the tick tries again
       }
       Take(std::move(socket), RemoteText(address, size));
     }
+    return socket_.valid();
   }
 
-  // What already waits is still served.
-  void Stop() {
-    AcceptAll();
-    worker_->loop.Unwatch(socket_.fd());
-    socket_ = base::FileHandle();
-  }
-
- private:
   void Take(base::FileHandle socket, std::string remote_address) {
     HttpShared& shared = *worker_->shared;
     if (shared.open.fetch_add(1) >= shared.settings.max_connections) {
@@ -140,6 +154,7 @@ class Acceptor final : public EventLoop::Watcher {
 
   std::shared_ptr<HttpWorker> worker_;
   base::FileHandle socket_;
+  bool again_ = false;  // has a turn coming
 };
 
 base::Counter& AnswerCounter(base::Metrics& metrics, const char* family) {
@@ -207,7 +222,7 @@ struct HttpServer::State {
     worker.now = base::MonotonicNanos();
     std::string date = HttpDate(base::SystemClock().Now() / base::kSecond);
     if (date != worker.date) worker.date = std::move(date);
-    acceptor.AcceptAll();
+    acceptor.Accept();
     const std::vector<std::shared_ptr<HttpConnection>> open(worker.connections.begin(),
                                                             worker.connections.end());
     for (const auto& connection : open) connection->OnTick();
@@ -218,6 +233,7 @@ struct HttpServer::State {
     made.worker = std::make_shared<HttpWorker>();
     made.worker->shared = shared;
     TRY(made.worker->loop.Open());
+    made.worker->loop.SetMostWait(shared->settings.max_backlog.micros * 1000);
     base::FileHandle socket = TRY(Listen(shared->settings.listen, port, share_port));
     made.acceptor = std::make_unique<Acceptor>(made.worker, std::move(socket));
     if (port == 0) port = made.acceptor->port();

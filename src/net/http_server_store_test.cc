@@ -7,6 +7,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <future>
 #include <memory>
@@ -81,36 +83,51 @@ TEST_F(HttpServerTest, FindsEachRequestsOwnRouteOnOneConnection) {
   }
 }
 
-// The loop is held up while more requests come than it takes in a round: the rest of them are too
-// old by then.
-TEST_F(HttpServerTest, AnswersUnreadWhatWaitedTooLongToBeRead) {
-  constexpr int kClients = 300;
-  settings_.max_backlog = base::Duration{base::kMillisecond};
-  std::promise<void> go;
-  std::promise<void> entered;
-  router_.Add("POST", "/hold",
-              [&, held = go.get_future().share()](const HttpRequest&, const Respond& respond) {
-                entered.set_value();
-                held.wait();
-                respond(HttpResponse::Text(200, "held"));
-              });
-  Start();
-  RawClient first(server_->port());
-  std::vector<std::unique_ptr<RawClient>> clients;
-  for (int i = 0; i < kClients; ++i) {  // all of them known to the loop
-    clients.push_back(std::make_unique<RawClient>(server_->port()));
-    ASSERT_TRUE(clients.back()->Send("GET /hello/x HTTP/1.1\r\nHost: x\r\n\r\n"));
-    ASSERT_EQ(Body(clients.back()->ReadResponse()), "hello x");
+// The loop is held up while more requests come than it takes at once.
+class HttpServerBehindTest : public HttpServerTest {
+ protected:
+  static constexpr size_t kClients = 300;
+
+  void StartHeld() {
+    router_.Add(
+        "POST", "/hold",
+        [this, held = go_.get_future().share()](const HttpRequest&, const Respond& respond) {
+          entered_.set_value();
+          held.wait();
+          respond(HttpResponse::Text(200, "held"));
+        });
+    Start();
+    holder_ = std::make_unique<RawClient>(server_->port());
+    for (size_t i = 0; i < kClients; ++i) {  // all of them known to the loop
+      clients_.push_back(std::make_unique<RawClient>(server_->port()));
+      ASSERT_TRUE(clients_.back()->Send("GET /hello/x HTTP/1.1\r\nHost: x\r\n\r\n"));
+      ASSERT_EQ(Body(clients_.back()->ReadResponse()), "hello x");
+    }
+    ASSERT_TRUE(holder_->Send("POST /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"));
+    entered_.get_future().wait();
   }
-  ASSERT_TRUE(first.Send("POST /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"));
-  entered.get_future().wait();
-  for (const auto& client : clients)
-    client->Send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
-  while (SinceLastSentMs(clients.back()->fd()) < 2) std::this_thread::yield();
-  go.set_value();
-  EXPECT_EQ(Body(first.ReadResponse()), "held");
+  void SendAll(const std::string& path) {
+    for (const auto& client : clients_)
+      client->Send("POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
+  }
+  void LetGo() {
+    go_.set_value();
+    EXPECT_EQ(Body(holder_->ReadResponse()), "held");
+  }
+
+  std::promise<void> go_, entered_;
+  std::unique_ptr<RawClient> holder_;
+  std::vector<std::unique_ptr<RawClient>> clients_;
+};
+
+TEST_F(HttpServerBehindTest, AnswersUnreadWhatWaitedTooLongToBeRead) {
+  settings_.max_backlog = base::Duration{base::kMillisecond};
+  StartHeld();
+  SendAll("/echo");
+  while (SinceLastSentMs(clients_.back()->fd()) < 2) std::this_thread::yield();
+  LetGo();
   int refused = 0;
-  for (const auto& client : clients) {
+  for (const auto& client : clients_) {
     const std::string response = client->ReadResponse();
     if (StatusLine(response) == "HTTP/1.1 200 OK") continue;
     ++refused;
@@ -123,8 +140,23 @@ TEST_F(HttpServerTest, AnswersUnreadWhatWaitedTooLongToBeRead) {
       metrics_.PrintPrometheusText().find("slipway_net_http_shed_total " + std::to_string(refused)),
       std::string::npos);
   // The connection is as good as before.
-  ASSERT_TRUE(clients[0]->Send("GET /hello/y HTTP/1.1\r\nHost: x\r\n\r\n"));
-  EXPECT_EQ(Body(clients[0]->ReadResponse()), "hello y");
+  ASSERT_TRUE(clients_[0]->Send("GET /hello/y HTTP/1.1\r\nHost: x\r\n\r\n"));
+  EXPECT_EQ(Body(clients_[0]->ReadResponse()), "hello y");
+}
+
+TEST_F(HttpServerBehindTest, TheNewestGoesFirstOnceTheOldestWasTooLate) {
+  std::atomic<int> calls{0};
+  router_.Add("POST", "/turn", [&](const HttpRequest&, const Respond& respond) {
+    const int turn = calls.fetch_add(1);
+    respond(HttpResponse::Text(turn == 1 ? 504 : 200, std::to_string(turn)));
+  });
+  StartHeld();
+  SendAll("/turn");
+  LetGo();
+  EXPECT_EQ(Body(clients_[0]->ReadResponse()), "0");
+  EXPECT_EQ(StatusLine(clients_[1]->ReadResponse()), "HTTP/1.1 504 Gateway Timeout");
+  for (size_t i = 2; i < kClients; ++i)
+    EXPECT_EQ(Body(clients_[i]->ReadResponse()), std::to_string(kClients + 1 - i));
 }
 
 TEST_F(HttpServerTest, TakesARequestByteByByte) {
