@@ -1,32 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a baseline is made: deciles and categories of the reference rows become bins that never move
-// again.
+// How a baseline is made: from a table of reference rows, or from the file that came with a
+// version.
 #include "monitoring/baseline.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <cmath>
 #include <utility>
 
 namespace slipway::monitoring {
 namespace {
-
-constexpr int kDeciles = 10;
-
-std::string NumberText(double value) {
-  std::array<char, 32> text{};
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), value);
-  return {text.data(), end.ptr};
-}
-
-// For bin labels: four significant digits are enough to read.
-std::string ShortText(float value) {
-  std::array<char, 32> text{};
-  const auto end =
-      std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::general, 4);
-  return {text.data(), end.ptr};
-}
 
 FeatureProfile ProfileOfNumbers(const std::string& name, const std::vector<double>& values) {
   FeatureProfile profile{FeatureBins::Numeric(name, values), {}};
@@ -93,81 +74,6 @@ base::Result<std::vector<double>> ReadScores(const base::Json& json) {
 }
 
 }  // namespace
-
-std::string_view FeatureKindName(FeatureKind kind) {
-  return kind == FeatureKind::kNumeric ? "numeric" : "categorical";
-}
-
-FeatureBins FeatureBins::Numeric(std::string name, const std::vector<double>& given) {
-  FeatureBins bins;
-  bins.name_ = std::move(name);
-  bins.kind_ = FeatureKind::kNumeric;
-  std::vector<float> values;
-  for (const double value : given) {
-    if (!std::isnan(value)) values.push_back(static_cast<float>(value));
-  }
-  std::sort(values.begin(), values.end());
-  if (!values.empty()) {
-    bins.least_ = values.front();
-    bins.most_ = values.back();
-  }
-  for (int decile = 1; decile < kDeciles && !values.empty(); ++decile) {
-    // The smallest value with at least decile/10 of the rows at or below it.
-    const size_t rank = (values.size() * static_cast<size_t>(decile) + kDeciles - 1) / kDeciles;
-    const float edge = values[std::max<size_t>(rank, 1) - 1];
-    if (edge < bins.most_ && (bins.edges_.empty() || edge > bins.edges_.back()))
-      bins.edges_.push_back(edge);
-  }
-  bins.labels_ = {"missing", values.empty() ? "any" : "< " + ShortText(bins.least_)};
-  for (size_t i = 0; i <= bins.edges_.size() && !values.empty(); ++i) {
-    const std::string low =
-        i == 0 ? "[" + ShortText(bins.least_) : "(" + ShortText(bins.edges_[i - 1]);
-    const float high = i == bins.edges_.size() ? bins.most_ : bins.edges_[i];
-    bins.labels_.push_back(low + ", " + ShortText(high) + "]");
-  }
-  bins.labels_.push_back(values.empty() ? "none" : "> " + ShortText(bins.most_));
-  return bins;
-}
-
-FeatureBins FeatureBins::Categorical(std::string name, const std::vector<std::string>& values) {
-  FeatureBins bins;
-  bins.name_ = std::move(name);
-  bins.kind_ = FeatureKind::kCategorical;
-  bins.labels_ = {"missing", "unseen", "other"};
-  std::map<std::string, int64_t, std::less<>> counts;
-  for (const std::string& value : values) {
-    if (!value.empty()) ++counts[value];
-  }
-  std::vector<std::pair<std::string, int64_t>> ranked(counts.begin(), counts.end());
-  std::stable_sort(ranked.begin(), ranked.end(),
-                   [](const auto& a, const auto& b) { return a.second > b.second; });
-  if (ranked.size() > kMaxKnownCategories) ranked.resize(kMaxKnownCategories);
-  for (size_t i = 0; i < ranked.size(); ++i) {
-    const bool own = i < kMaxCategories && ranked[i].second >= kLeastCategoryRows;
-    bins.categories_[ranked[i].first] = static_cast<uint32_t>(own ? bins.labels_.size() : kOther);
-    if (own) bins.labels_.push_back(ranked[i].first);
-  }
-  return bins;
-}
-
-size_t FeatureBins::BinOfNumber(double value) const {
-  if (kind_ == FeatureKind::kCategorical)
-    return std::isnan(value) ? kMissing : BinOfText(NumberText(value));
-  if (std::isnan(value)) return kMissing;
-  const float narrow = static_cast<float>(value);
-  if (narrow < least_) return kBelow;
-  if (narrow > most_) return AboveBin();
-  // (low, high]: the first edge that is not below the value ends its bin.
-  size_t bin = 0;
-  for (const float edge : edges_) bin += edge < narrow ? 1 : 0;
-  return kBelow + 1 + bin;
-}
-
-size_t FeatureBins::BinOfText(std::string_view value) const {
-  if (kind_ == FeatureKind::kNumeric || value.empty()) return kMissing;
-  const auto found = categories_.find(value);
-  return found == categories_.end() ? kUnseen : found->second;
-}
 
 base::Result<Baseline> MakeBaseline(const std::vector<inference::Column>& columns,
                                     const std::vector<double>& scores, std::string source) {

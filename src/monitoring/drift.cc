@@ -4,22 +4,16 @@
 #include "monitoring/drift.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
 
-#include "monitoring/distributions.h"
-#include "monitoring/stats.h"
+#include "drift/distributions.h"
+#include "drift/significance.h"
 
 namespace slipway::monitoring {
 namespace {
 
-int64_t Total(std::span<const int64_t> counts) {
-  return std::accumulate(counts.begin(), counts.end(), int64_t{0});
-}
-
-double Share(int64_t count, int64_t total) {
-  return total == 0 ? 0 : static_cast<double>(count) / static_cast<double>(total);
-}
+using drift::kLeastRowsPerBin;
+using drift::Share;
+using drift::Total;
 
 void FillShares(const FeatureProfile& profile, std::span<const int64_t> counts,
                 FeatureDrift& drift) {
@@ -28,12 +22,12 @@ void FillShares(const FeatureProfile& profile, std::span<const int64_t> counts,
     drift.bins.push_back(
         {profile.bins.labels()[bin], Share(profile.counts[bin], m), Share(counts[bin], drift.n)});
   }
-  drift.missing_share = drift.bins[FeatureBins::kMissing].current_share;
+  drift.missing_share = drift.bins[FeatureBins::kMissing].current;
   if (drift.kind == FeatureKind::kNumeric) {
-    drift.out_of_range_share = drift.bins[FeatureBins::kBelow].current_share +
-                               drift.bins[profile.bins.AboveBin()].current_share;
+    drift.out_of_range_share =
+        drift.bins[FeatureBins::kBelow].current + drift.bins[profile.bins.AboveBin()].current;
   } else {
-    drift.unseen_share = drift.bins[FeatureBins::kUnseen].current_share;
+    drift.unseen_share = drift.bins[FeatureBins::kUnseen].current;
   }
 }
 
@@ -53,23 +47,10 @@ void FillVerdict(const FeatureProfile& profile, std::span<const int64_t> counts,
   if (!drift.judged) return;
   const double scale = 1 / static_cast<double>(drift.n) + 1 / static_cast<double>(m);
   drift.p_value =
-      occupied < 2 ? 1 : ChiSquareTail(drift.psi / scale, static_cast<double>(occupied - 1));
+      occupied < 2 ? 1 : drift::ChiSquareTail(drift.psi / scale, static_cast<double>(occupied - 1));
 }
 
 }  // namespace
-
-double Psi(std::span<const int64_t> reference, std::span<const int64_t> current) {
-  const int64_t m = Total(reference);
-  const int64_t n = Total(current);
-  if (m == 0 || n == 0) return 0;
-  double psi = 0;
-  for (size_t bin = 0; bin < reference.size(); ++bin) {
-    const double r = std::max(Share(reference[bin], m), kPsiFloor);
-    const double c = std::max(Share(current[bin], n), kPsiFloor);
-    psi += (c - r) * std::log(c / r);
-  }
-  return psi;
-}
 
 std::vector<FeatureDrift> MeasureDrift(std::span<const FeatureProfile> profiles,
                                        std::span<const std::vector<int64_t>> counts,
@@ -82,13 +63,13 @@ std::vector<FeatureDrift> MeasureDrift(std::span<const FeatureProfile> profiles,
     drift.kind = profiles[i].bins.kind();
     drift.n = Total(counts[i]);
     drift.threshold = threshold;
-    drift.psi = Psi(profiles[i].counts, counts[i]);
+    drift.psi = drift::Psi(profiles[i].counts, counts[i]);
     FillShares(profiles[i], counts[i], drift);
     FillVerdict(profiles[i], counts[i], drift);
     if (drift.judged) p_values.push_back(drift.p_value);
     drifts.push_back(std::move(drift));
   }
-  const std::vector<double> adjusted = AdjustPValues(p_values);
+  const std::vector<double> adjusted = drift::AdjustPValues(p_values);
   size_t next = 0;
   for (FeatureDrift& drift : drifts) {
     if (!drift.judged) continue;

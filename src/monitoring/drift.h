@@ -9,23 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "drift/distances.h"
+#include "drift/report.h"
 #include "monitoring/baseline.h"
 
 namespace slipway::monitoring {
-
-inline constexpr double kPsiFloor = 1e-4;  // a smaller share counts as this
-inline constexpr int64_t kLeastRowsPerBin =
-    20;  // below it the null distribution of PSI does not hold: no verdict
-
-// Population stability index: sum over bins of (c - r) ln(c / r), r and c the shares, each at least
-// kPsiFloor. 0 when a side is empty.
-double Psi(std::span<const int64_t> reference, std::span<const int64_t> current);
-
-struct BinShare {
-  std::string label;
-  double baseline_share = 0;
-  double current_share = 0;
-};
 
 struct FeatureDrift {
   std::string name;
@@ -45,7 +33,7 @@ struct FeatureDrift {
   double missing_share = 0;
   double out_of_range_share = 0;  // numeric
   double unseen_share = 0;        // categorical
-  std::vector<BinShare> bins;
+  std::vector<drift::BinShare> bins;
 };
 
 // counts[i] belongs to profiles[i]; p-values are adjusted over all of them.

@@ -2,9 +2,7 @@
 #include "monitoring/drift.h"
 
 #include <gtest/gtest.h>
-#include <rapidcheck.h>
 
-#include <cmath>
 #include <limits>
 #include <random>
 
@@ -14,119 +12,10 @@ namespace {
 using inference::Column;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-std::vector<double> OneToHundred() {
-  std::vector<double> values;
-  for (int i = 1; i <= 100; ++i) values.push_back(i);
-  return values;
-}
-
 std::vector<int64_t> CountOf(const FeatureBins& bins, const std::vector<double>& values) {
   std::vector<int64_t> counts(bins.bin_count());
   for (const double value : values) ++counts[bins.BinOfNumber(value)];
   return counts;
-}
-
-TEST(FeatureBins, AreTheDecilesOfTheReference) {
-  const FeatureBins bins = FeatureBins::Numeric("x", OneToHundred());
-  ASSERT_EQ(bins.bin_count(), 13u);
-  const std::vector<int64_t> counts = CountOf(bins, OneToHundred());
-  EXPECT_EQ(counts, (std::vector<int64_t>{0, 0, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 0}));
-  EXPECT_EQ(bins.labels()[2], "[1, 10]");
-  EXPECT_EQ(bins.labels()[3], "(10, 20]");
-  EXPECT_EQ(bins.BinOfNumber(10), 2u);
-  EXPECT_EQ(bins.BinOfNumber(10.5), 3u);
-  EXPECT_EQ(bins.BinOfNumber(0.9), FeatureBins::kBelow);
-  EXPECT_EQ(bins.BinOfNumber(101), bins.AboveBin());
-  EXPECT_EQ(bins.BinOfNumber(std::numeric_limits<double>::infinity()), bins.AboveBin());
-  EXPECT_EQ(bins.BinOfNumber(kNaN), FeatureBins::kMissing);
-}
-
-TEST(FeatureBins, KeepTheSpikeOfASkewedFeatureApart) {
-  std::vector<double> rain(95, 0.0);
-  for (int i = 1; i <= 5; ++i) rain.push_back(i);
-  const FeatureBins bins = FeatureBins::Numeric("precip", rain);
-  ASSERT_EQ(bins.bin_count(), 5u);  // missing, below, 0, (0, 5], above
-  EXPECT_EQ(CountOf(bins, rain), (std::vector<int64_t>{0, 0, 95, 5, 0}));
-}
-
-// A training table holds doubles, the model's input is FP32: the same temperature must find the
-// same bin.
-TEST(FeatureBins, PutAFloatWhereItsDoubleWas) {
-  std::vector<double> degrees;
-  for (int i = 0; i < 100; ++i) degrees.push_back(39.02 + (i / 10) * 0.18);
-  const FeatureBins bins = FeatureBins::Numeric("temp", degrees);
-  for (const double value : degrees) {
-    EXPECT_EQ(bins.BinOfNumber(static_cast<double>(static_cast<float>(value))),
-              bins.BinOfNumber(value))
-        << value;
-  }
-}
-
-TEST(FeatureBins, TellMissingUnseenAndRareCategoriesApart) {
-  std::vector<std::string> places(50, "EWR");
-  places.insert(places.end(), 30, "JFK");
-  places.insert(places.end(), {"LGA", "LGA", ""});
-  const FeatureBins bins = FeatureBins::Categorical("origin", places);
-  EXPECT_EQ(bins.labels(), (std::vector<std::string>{"missing", "unseen", "other", "EWR", "JFK"}));
-  EXPECT_EQ(bins.BinOfText("JFK"), 4u);
-  EXPECT_EQ(bins.BinOfText("LGA"), FeatureBins::kOther);
-  EXPECT_EQ(bins.BinOfText("SFO"), FeatureBins::kUnseen);
-  EXPECT_EQ(bins.BinOfText(""), FeatureBins::kMissing);
-  EXPECT_EQ(bins.BinOfNumber(kNaN), FeatureBins::kMissing);
-}
-
-TEST(FeatureBins, ReadANumberAsTheCategoryThatPrintsLikeIt) {
-  const FeatureBins bins = FeatureBins::Categorical("code", std::vector<std::string>(10, "7"));
-  EXPECT_EQ(bins.BinOfNumber(7), 3u);
-  EXPECT_EQ(bins.BinOfNumber(8), FeatureBins::kUnseen);
-}
-
-TEST(FeatureBins, BoundTheNumberOfCategories) {
-  std::vector<std::string> ids;
-  for (int i = 0; i < 12'000; ++i) ids.insert(ids.end(), i < 300 ? 6 : 1, "id" + std::to_string(i));
-  const FeatureBins bins = FeatureBins::Categorical("id", ids);
-  EXPECT_EQ(bins.bin_count(), 3 + kMaxCategories);
-}
-
-TEST(FeatureBins, OfNothingCountWhatComesAsOutOfRange) {
-  const FeatureBins bins = FeatureBins::Numeric("empty", {kNaN, kNaN});
-  EXPECT_EQ(bins.BinOfNumber(3), FeatureBins::kBelow);
-  EXPECT_EQ(bins.BinOfNumber(kNaN), FeatureBins::kMissing);
-}
-
-TEST(Psi, HasTheValueWorkedOutByHand) {
-  // (0.8 - 0.5) ln(0.8 / 0.5) + (0.2 - 0.5) ln(0.2 / 0.5)
-  EXPECT_NEAR(Psi(std::vector<int64_t>{50, 50}, std::vector<int64_t>{80, 20}),
-              0.3 * std::log(1.6) - 0.3 * std::log(0.4), 1e-12);
-  // An empty bin counts as 1e-4.
-  EXPECT_NEAR(Psi(std::vector<int64_t>{50, 50}, std::vector<int64_t>{100, 0}),
-              0.5 * std::log(2) + (1e-4 - 0.5) * std::log(1e-4 / 0.5), 1e-12);
-  EXPECT_EQ(Psi(std::vector<int64_t>{50, 50}, std::vector<int64_t>{0, 0}), 0);
-}
-
-TEST(Psi, IsZeroForEqualSharesAndNeverNegative) {
-  EXPECT_TRUE(rc::check([] {
-    const auto reference =
-        *rc::gen::container<std::vector<int64_t>>(5, rc::gen::inRange<int64_t>(0, 1000));
-    const auto current =
-        *rc::gen::container<std::vector<int64_t>>(5, rc::gen::inRange<int64_t>(0, 1000));
-    RC_ASSERT(Psi(reference, reference) == 0);
-    RC_ASSERT(Psi(reference, current) >= 0);
-  }));
-}
-
-TEST(Psi, SeesAShiftBehindAnOutlier) {
-  std::mt19937_64 random(1);
-  std::normal_distribution<double> noise;
-  std::vector<double> reference;
-  std::vector<double> current;
-  for (int i = 0; i < 5000; ++i) {
-    reference.push_back(noise(random));
-    current.push_back(noise(random) + 1);
-  }
-  current[0] = 1e6;
-  const FeatureBins bins = FeatureBins::Numeric("x", reference);
-  EXPECT_GT(Psi(CountOf(bins, reference), CountOf(bins, current)), 0.8);
 }
 
 std::vector<FeatureProfile> NormalProfiles(int features, int rows, std::mt19937_64& random) {

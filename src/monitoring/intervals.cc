@@ -6,11 +6,11 @@
 #include <cmath>
 #include <cstddef>
 
-#include "monitoring/distributions.h"
+#include "drift/distributions.h"
 
 namespace slipway::monitoring {
 
-double TwoSided(double confidence) { return NormalQuantile(0.5 + confidence / 2); }
+double TwoSided(double confidence) { return drift::NormalQuantile(0.5 + confidence / 2); }
 
 Estimate MeanOf(double sum, double squares, double n, double z, double least) {
   const double mean = sum / n;

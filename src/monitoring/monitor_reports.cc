@@ -120,9 +120,9 @@ WindowReport Monitor::State::Report(const std::string& name, const EndpointState
   const Baseline& baseline = profile->baseline();
   for (size_t i = 0; i < baseline.features.size(); ++i) {
     report.psi[baseline.features[i].bins.name()] =
-        Psi(baseline.features[i].counts, bins.features[i]);
+        drift::Psi(baseline.features[i].counts, bins.features[i]);
   }
-  if (baseline.score) report.prediction_psi = Psi(baseline.score->counts, bins.score);
+  if (baseline.score) report.prediction_psi = drift::Psi(baseline.score->counts, bins.score);
   return report;
 }
 

@@ -42,10 +42,9 @@ Json ToJson(const FeatureDrift& drift) {
       {"unseen_share", drift.unseen_share},
   });
   Json bins = Json::MakeArray();
-  for (const BinShare& bin : drift.bins) {
-    bins.Append(Json::MakeObject({{"label", bin.label},
-                                  {"baseline_share", bin.baseline_share},
-                                  {"current_share", bin.current_share}}));
+  for (const drift::BinShare& bin : drift.bins) {
+    bins.Append(Json::MakeObject(
+        {{"label", bin.label}, {"baseline_share", bin.reference}, {"current_share", bin.current}}));
   }
   return json.Set("bins", std::move(bins));
 }

@@ -265,19 +265,4 @@ base::Result<std::vector<AucComparison>> CompareAuc(std::span<const uint8_t> lab
   return comparisons;
 }
 
-std::vector<double> AdjustPValues(std::span<const double> p_values) {
-  std::vector<size_t> order(p_values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(),
-            [&](size_t a, size_t b) { return p_values[a] > p_values[b]; });
-  std::vector<double> adjusted(p_values.size());
-  double least = 1;
-  for (size_t i = 0; i < order.size(); ++i) {
-    const double rank = static_cast<double>(order.size() - i);
-    least = std::min(least, p_values[order[i]] * static_cast<double>(order.size()) / rank);
-    adjusted[order[i]] = least;
-  }
-  return adjusted;
-}
-
 }  // namespace slipway::monitoring

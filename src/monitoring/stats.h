@@ -60,7 +60,4 @@ base::Result<std::vector<AucComparison>> CompareAuc(std::span<const uint8_t> lab
                                                     size_t reference,
                                                     const BootstrapSettings& settings);
 
-// Benjamini & Hochberg 1995: adjusted p-values, same order as given.
-std::vector<double> AdjustPValues(std::span<const double> p_values);
-
 }  // namespace slipway::monitoring

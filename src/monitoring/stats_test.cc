@@ -7,8 +7,6 @@
 #include <cmath>
 #include <random>
 
-#include "monitoring/distributions.h"
-
 namespace slipway::monitoring {
 namespace {
 
@@ -174,21 +172,6 @@ TEST(CompareAuc, SaysWhatIsWrong) {
   EXPECT_EQ(CompareAuc(std::vector<uint8_t>{1, 1}, one, 0, {}).status().reason(), "one_class");
   EXPECT_EQ(CompareAuc(std::vector<uint8_t>{1, 0}, one, 0, {.resamples = 1}).status().field(),
             "resamples");
-}
-
-TEST(AdjustPValues, FollowsBenjaminiAndHochberg) {
-  // p * n / rank from the largest down, never above the one before.
-  const std::vector<double> adjusted = AdjustPValues(std::vector<double>{0.01, 0.04, 0.03, 0.005});
-  EXPECT_NEAR(adjusted[0], 0.02, 1e-12);
-  EXPECT_NEAR(adjusted[1], 0.04, 1e-12);
-  EXPECT_NEAR(adjusted[2], 0.04, 1e-12);
-  EXPECT_NEAR(adjusted[3], 0.02, 1e-12);
-}
-
-TEST(Distributions, HaveTheTablesValues) {
-  EXPECT_NEAR(NormalQuantile(0.975), 1.959963985, 1e-9);
-  EXPECT_NEAR(ChiSquareTail(16.918977605, 9), 0.05, 1e-9);
-  EXPECT_EQ(ChiSquareTail(0, 9), 1);
 }
 
 }  // namespace
