@@ -2,51 +2,41 @@
 // A version's walk, in a fleet: the first bucket brings the library that speaks S3 and GCS.
 #include "storage/blobs_bucket.h"
 
-#include <dlfcn.h>
-
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 
-#include "base/library_paths.h"
 #include "base/status.h"
 #include "slipway_build_config.h"
 #include "storage/blobs.h"
 #include "storage/buckets_module.h"
+#include "storage/module_loader.h"
 
 namespace slipway::storage {
 namespace {
 
-base::Status Missing(const std::string& why) {
-  return base::FailedPrecondition(
-      "buckets_missing",
-      "S3 and GCS need libslipway_buckets.so, which is installed with slipway: " + why);
-}
+constexpr std::string_view kLibrary = "libslipway_buckets.so";
+constexpr const char* kMissing = "buckets_missing";
+constexpr std::string_view kNeeds = "S3 and GCS need";
 
-struct Module {
-  OpenBucket open = nullptr;
-};
-
-base::Result<Module> FindModule() {
+base::Result<void*> FindModule() {
   static std::mutex mutex;
-  static Module module;
+  static void* open = nullptr;
   const std::lock_guard lock(mutex);
-  if (module.open != nullptr) return module;
-  const auto library =
-      base::OpenLibrary(base::LibraryPaths("libslipway_buckets.so", SLIPWAY_DEFAULT_BUCKETS));
-  if (!library.ok()) return Missing(library.status().message());
-  module.open = reinterpret_cast<OpenBucket>(dlsym(library->handle, kOpenBucketName));
-  if (module.open == nullptr) return Missing(library->path + " has no " + kOpenBucketName);
-  return module;
+  if (open == nullptr)
+    open = TRY(FindInModule(kLibrary, SLIPWAY_DEFAULT_BUCKETS, kOpenBucketName, kMissing, kNeeds));
+  return open;
 }
 
 }  // namespace
 
 base::Result<std::unique_ptr<Blobs>> OpenBucketBlobs(const std::string& uri) {
-  const Module module = TRY(FindModule());
+  const auto open = reinterpret_cast<OpenBucket>(TRY(FindModule()));
   base::Result<std::unique_ptr<Blobs>> opened = std::unique_ptr<Blobs>();
-  if (!module.open(SLIPWAY_VERSION, uri, opened))
-    return Missing("the one found is not of version " SLIPWAY_VERSION);
+  if (!open(SLIPWAY_VERSION, uri, opened))
+    return ModuleMissing(kLibrary, kMissing, kNeeds,
+                         "the one found is not of version " SLIPWAY_VERSION);
   return opened;
 }
 
