@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tracking beside `mlflow server`: the same requests over kept-alive connections, every write on disk before its answer
-(both servers' databases are SQLite files).
+(both servers' databases are SQLite files; with --postgresql ours is there). Ours is asked by slipway_bench_load, which keeps
+up with it; `mlflow server`, which answers in chunks, by this program.
 
-mlflow_tracking.py [--runs 10000] [--seconds 3] [--only ours|mlflow] [--workers N]: one JSON line a measurement, then a
-table with ratios. `mlflow server` is started with its defaults, or with --workers N.
+mlflow_tracking.py [--runs 10000] [--seconds 3] [--only ours|mlflow] [--workers N] [--postgresql URL]: one JSON line a
+measurement, then a table with ratios. `mlflow server` is started with its defaults, or with --workers N.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import pathlib
 import selectors
 import socket
@@ -26,6 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 from slipway_server import Server  # noqa: E402
 
+BENCH_LOAD = ROOT / "build" / "bench" / "slipway_bench_load"
 CONNECTIONS = 16
 FIRST_MS = 1_700_000_000_000
 
@@ -95,6 +98,60 @@ def load(address, make, seconds: float, connections: int) -> dict:
     }
 
 
+def load_fast(address, make, seconds: float, connections: int) -> dict:
+    """As `load`, by a program that costs next to nothing; its requests are made before."""
+    count = 40_000 if make(0) != make(1) else 1
+    while count > 1 and count * len(make(10**6)) > 64 << 20:
+        count //= 2
+    with tempfile.NamedTemporaryFile() as file:
+        for number in range(count):
+            request = make(number)
+            file.write(b"%d\n%s" % (len(request), request))
+        file.flush()
+        command = [BENCH_LOAD, "raw", f"{address[0]}:{address[1]}", "-", file.name, str(connections), str(seconds)]
+        done = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=600).stdout)
+    return {
+        "per_s": done["rate"],
+        "p50_ms": round(done["p50_us"] / 1000, 3),
+        "p99_ms": round(done["p99_us"] / 1000, 3),
+    }
+
+
+def transfer(url: str, pid: int | None, path: str) -> dict[str, dict]:
+    """100 MiB up and down over one connection, and how much the server's memory grew meanwhile."""
+    size, block = 100 << 20, os.urandom(1 << 20)
+    host, port = url.removeprefix("http://").split(":")
+
+    def resident():
+        status = pathlib.Path(f"/proc/{pid}/status").read_text() if pid else "VmRSS: 0"
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+    results = {}
+    target = f"/api/2.0/mlflow-artifacts/artifacts/{path}"
+    for what in ["artifact up", "artifact down"]:
+        before, most, best = resident(), 0.0, 0.0
+        for attempt in range(4):
+            connection = Connection((host, int(port)))
+            begin = time.perf_counter()
+            if what == "artifact up":
+                head = f"PUT {target}{attempt} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n"
+                connection.socket.sendall(head.encode())
+                for _ in range(size >> 20):
+                    connection.socket.sendall(block)
+                assert b" 200 " in connection.socket.recv(1 << 16)[:20]
+            else:
+                connection.socket.sendall(f"GET {target}{attempt} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                buffer, got = bytearray(1 << 20), 0
+                while got < size:
+                    got += connection.socket.recv_into(buffer)
+                    assert got > 0
+            best = max(best, size / (time.perf_counter() - begin) / 1e6)
+            most = max(most, resident() - before)
+            connection.socket.close()
+        results[f"{what} (MB/s)"] = {"per_s": round(best, 1), "p50_ms": 0, "grew_mib": round(most, 1)}
+    return results
+
+
 def measurements(run_id: str, experiment: str):
     """name -> (request of its number, connections)"""
 
@@ -122,6 +179,10 @@ def measurements(run_id: str, experiment: str):
             CONNECTIONS,
         ),
         "get-run": (lambda n: message("GET", f"runs/get?run_id={run_id}"), CONNECTIONS),
+        "version by alias": (
+            lambda n: message("GET", "registered-models/alias?name=bench&alias=champion"),
+            CONNECTIONS,
+        ),
         "get-run, 1 connection": (lambda n: message("GET", f"runs/get?run_id={run_id}"), 1),
         "search-runs, 1 connection": (lambda n: message("POST", "runs/search", search), 1),
         "a page of 1000 runs, 1 connection": (lambda n: message("POST", "runs/search", page), 1),
@@ -139,14 +200,26 @@ def new_run(url: str) -> tuple[str, str]:
         "params": [{"key": f"k{i}", "value": str(i)} for i in range(30)],
     }
     assert requests.post(f"{post}/runs/log-batch", json=values, timeout=60).status_code == 200
+    artifacts = f"{url}/api/2.0/mlflow-artifacts/artifacts/{experiment}/{run_id}/artifacts/model/MLmodel"
+    requests.put(artifacts, data=b"flavors: {}", timeout=60).raise_for_status()
+    for path, body in [
+        ("registered-models/create", {"name": "bench"}),
+        ("model-versions/create", {"name": "bench", "source": f"runs:/{run_id}/model", "run_id": run_id}),
+        ("registered-models/alias", {"name": "bench", "alias": "champion", "version": "1"}),
+    ]:
+        requests.post(f"{post}/{path}", json=body, timeout=60).raise_for_status()
     return experiment, run_id
 
 
-def measure(name: str, url: str, experiment: str, run_id: str, seconds: float) -> dict:
+def measure(name: str, url: str, experiment: str, run_id: str, seconds: float, pid: int | None = None) -> dict:
     host, port = url.removeprefix("http://").split(":")
     results = {}
+    ask = load_fast if name == "slipway" and BENCH_LOAD.exists() else load
     for what, (make, connections) in measurements(run_id, experiment).items():
-        results[what] = load((host, int(port)), make, seconds, connections)
+        results[what] = ask((host, int(port)), make, seconds, connections)
+        print(json.dumps({"server": name, "what": what, **results[what]}), flush=True)
+    for what, result in transfer(url, pid, f"{experiment}/{run_id}/artifacts/big").items():
+        results[what] = result
         print(json.dumps({"server": name, "what": what, **results[what]}), flush=True)
     return results
 
@@ -156,7 +229,8 @@ def depth_and_auc(i: int) -> tuple[str, float]:
 
 
 def ours(options, folder: pathlib.Path) -> dict:
-    server = Server(folder / "slipway").start()
+    environment = {"SLIPWAY_DATABASE_URL": options.postgresql} if options.postgresql else {}
+    server = Server(folder / "slipway", environment=environment).start()
     try:
         experiment, run_id = new_run(server.url)
         session = requests.Session()
@@ -170,7 +244,7 @@ def ours(options, folder: pathlib.Path) -> dict:
                 "params": [{"key": "depth", "value": depth}],
             }
             session.post(f"{server.url}/api/2.0/mlflow/runs/log-batch", json=body, timeout=60).raise_for_status()
-        return measure("slipway", server.url, experiment, run_id, options.seconds)
+        return measure("slipway", server.url, experiment, run_id, options.seconds, server.process.pid)
     finally:
         server.stop()
 
@@ -234,6 +308,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--only", choices=["ours", "mlflow"])
     parser.add_argument("--workers", type=int)
+    parser.add_argument("--postgresql", help="postgresql://user@host/database: an empty one, for ours")
     options = parser.parse_args()
     results = {}
     for name, run in {"ours": ours, "mlflow": mlflow_server}.items():

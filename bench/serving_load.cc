@@ -9,6 +9,9 @@
 // 429, 503 and 504 are counted as refused. The first tenth of the time is not counted. Prints one
 // JSON line: rate, p50_us, p99_us, answers, refused, unsent (no connection was free), failures, all
 // (with the first tenth), seconds.
+//   slipway_bench_load raw HOST:PORT - REQUESTS_FILE CONNECTIONS SECONDS
+// Raw: the file holds whole requests, each after its length in bytes on a line; they are sent in
+// turn.
 //   --posts=COUNT,MS,TARGET,BODY_FILE[,BODY_FILE]   of HTTP loads: beside the load, a connection of
 // its own posts the files in turn, MS apart or as soon as the last one is answered, and the load
 // ends after COUNT; post_failures, post_p50_ms. No other process is to take the client's core.
@@ -328,19 +331,32 @@ class Beside {
   std::vector<int64_t> took_ns_;
 };
 
-int RunHttp(const Load& load) {
-  const std::string request = RequestText(load, load.target, load.body);
+std::vector<std::string> SplitRequests(std::string_view text) {
+  std::vector<std::string> requests;
+  while (!text.empty()) {
+    size_t length = 0;
+    const char* end = std::from_chars(text.data(), text.data() + text.size(), length).ptr;
+    text.remove_prefix(static_cast<size_t>(end - text.data()) + 1);
+    requests.emplace_back(text.substr(0, length));
+    text.remove_prefix(std::min(length, text.size()));
+  }
+  return requests;
+}
+
+int RunHttp(const Load& load, const std::vector<std::string>& requests) {
+  size_t turn = 0;
+  const auto next = [&]() -> const std::string& { return requests[turn++ % requests.size()]; };
   Connections connections;
   Beside beside(load);
   if (!connections.Open(load) || !beside.Open(load, connections)) return Fail("connect");
   Tally tally(load);
   for (const auto& connection : connections.all()) {
-    if (!connection->Send(request)) return Fail("send");
+    if (!connection->Send(next())) return Fail("send");
   }
   const auto again = [&](Connection& connection, Got got) {
     if (beside.Take(connection, got)) return true;
     tally.Answer(connection.sent_ns(), got);
-    return connection.Send(request);
+    return connection.Send(next());
   };
   while (!tally.over() && !beside.done()) {
     if (!connections.Poll(again) || !beside.Send()) return Fail("the server closed a connection");
@@ -432,10 +448,10 @@ int RunGrpc(const Load& load) {
 
 int main(int argc, char** argv) {
   if (argc < 7) {
-    std::fprintf(
-        stderr,
-        "usage: %s http|grpc|open=RATE HOST:PORT TARGET BODY_FILE UNDER_WAY SECONDS [HEADER]...\n",
-        argv[0]);
+    std::fprintf(stderr,
+                 "usage: %s http|grpc|raw|open=RATE HOST:PORT TARGET BODY_FILE UNDER_WAY SECONDS "
+                 "[HEADER]...\n",
+                 argv[0]);
     return 2;
   }
   Load load;
@@ -466,5 +482,7 @@ int main(int argc, char** argv) {
     load.rate = std::max(1.0, std::atof(argv[1] + 5));
     return RunOpen(load);
   }
-  return kind == "grpc" ? RunGrpc(load) : RunHttp(load);
+  if (kind == "grpc") return RunGrpc(load);
+  return RunHttp(load, kind == "raw" ? SplitRequests(load.body)
+                                     : std::vector{RequestText(load, load.target, load.body)});
 }

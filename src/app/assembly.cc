@@ -219,7 +219,7 @@ void Assembly::AddGates(registry::Registry& registry, const GateParts& parts) co
 void Assembly::AddProtocols([[maybe_unused]] const ProtocolParts& parts) const {
 #if SLIPWAY_WITH_MLFLOW
   api::mlflow::Register(parts.router, parts.tracking, parts.registry, parts.blobs, parts.webhooks,
-                        rows_->mlflow);
+                        parts.database, rows_->mlflow);
 #endif
 #if SLIPWAY_WITH_OIP
   api::oip::Register(parts.router, parts.grpc,

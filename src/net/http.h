@@ -126,6 +126,9 @@ class Respond {
 using AsyncHandler = std::function<void(HttpRequest request, Respond respond)>;
 // Runs on the blocking pool.
 using BlockingHandler = std::function<HttpResponse(HttpRequest& request)>;
+// What is known without asking anybody, before the pool is asked; runs on an I/O thread: must not
+// block.
+using KnownAnswer = std::function<std::optional<HttpResponse>(const HttpRequest& request)>;
 
 // How a failure looks where no protocol claims the path (404, 405, 413...):
 // {"error":{"code","reason","message","field"}}.
@@ -142,7 +145,8 @@ class Router {
   Router();
   ~Router();
   void Add(std::string_view method, std::string_view pattern, AsyncHandler handler);
-  void AddBlocking(std::string_view method, std::string_view pattern, BlockingHandler handler);
+  void AddBlocking(std::string_view method, std::string_view pattern, BlockingHandler handler,
+                   KnownAnswer known = nullptr);
   // The handler reads request.stream itself; no body limit but the server's streaming limit
   // applies.
   void AddStreaming(std::string_view method, std::string_view pattern, BlockingHandler handler);

@@ -259,6 +259,9 @@ void HttpConnection::Dispatch() {
     worker_->loop.Missed();
     return Answer(ErrorResponse(TooFarBehind(waited_ns)), nullptr);
   }
+  if (route_->known) {
+    if (auto answer = route_->known(request_)) return Answer(std::move(*answer), nullptr);
+  }
   if (route_->kind != Router::Kind::kAsync) return DispatchToPool();
   dispatching_ = true;
   route_->async(std::move(request_), Respond(std::make_shared<Ticket>(shared_from_this())));

@@ -160,18 +160,24 @@ Router::Router() : state_(std::make_unique<State>()) {}
 Router::~Router() = default;
 
 void Router::Add(std::string_view method, std::string_view pattern, AsyncHandler handler) {
-  state_->Add(
-      {Kind::kAsync, std::string(method), std::string(pattern), {}, std::move(handler), nullptr});
+  state_->Add({Kind::kAsync,
+               std::string(method),
+               std::string(pattern),
+               {},
+               std::move(handler),
+               nullptr,
+               nullptr});
 }
 
-void Router::AddBlocking(std::string_view method, std::string_view pattern,
-                         BlockingHandler handler) {
+void Router::AddBlocking(std::string_view method, std::string_view pattern, BlockingHandler handler,
+                         KnownAnswer known) {
   state_->Add({Kind::kBlocking,
                std::string(method),
                std::string(pattern),
                {},
                nullptr,
-               std::move(handler)});
+               std::move(handler),
+               std::move(known)});
 }
 
 void Router::AddStreaming(std::string_view method, std::string_view pattern,
@@ -181,7 +187,8 @@ void Router::AddStreaming(std::string_view method, std::string_view pattern,
                std::string(pattern),
                {},
                nullptr,
-               std::move(handler)});
+               std::move(handler),
+               nullptr});
 }
 
 void Router::OnNotFound(std::string_view prefix,

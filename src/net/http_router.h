@@ -19,6 +19,7 @@ struct Route {
   std::vector<std::string> names;  // of the {names}, in order
   AsyncHandler async;
   BlockingHandler blocking;
+  KnownAnswer known;  // of a blocking route; may be empty
 };
 
 struct Router::Match {

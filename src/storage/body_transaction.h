@@ -5,6 +5,8 @@
 #pragma once
 
 #include <functional>
+#include <set>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -27,13 +29,20 @@ class BodyTransaction final : public Transaction {
   // The first failure of a statement; ok when there was none.
   [[nodiscard]] const base::Status& failure() const { return failure_; }
   std::vector<std::function<void()>> TakeCallbacks() { return std::move(after_commit_); }
+  // Of the tables that were changed, what stands before the first "_"; "" when that is not known.
+  [[nodiscard]] const std::set<std::string, std::less<>>& changed_rooms() const {
+    return changed_rooms_;
+  }
 
  private:
-  base::Result<SqlParams> Prepare(const SqlParams& params);
+  // `params` as they are stored: themselves, or a copy of them in `changed`.
+  static base::Result<const SqlParams*> Prepare(const SqlParams& params, SqlParams& changed);
+  void NoteChange(std::string_view sql);
 
   Connection& connection_;
   base::Status failure_;
   std::vector<std::function<void()>> after_commit_;
+  std::set<std::string, std::less<>> changed_rooms_;
 };
 
 }  // namespace slipway::storage

@@ -48,6 +48,10 @@ class ConnectedDatabase final : public Database {
         [&](Transaction& transaction) { return ApplyMigrations(transaction, migrations); });
   }
   [[nodiscard]] std::string_view kind() const override { return kind_; }
+  std::optional<uint64_t> ChangesOf(std::string_view room) override {
+    if (kind_ != "sqlite") return std::nullopt;  // whose file is this process's alone
+    return writer_.ChangesOf(room);
+  }
 
  private:
   const std::string kind_;

@@ -81,6 +81,10 @@ class Database {
   // "newer_schema" (a newer version wrote the database).
   virtual base::Status Migrate(std::span<const Migration> migrations) = 0;
   [[nodiscard]] virtual std::string_view kind() const = 0;  // "sqlite" | "postgresql"
+  // How often tables of a room ("tracking": those named tracking_...) were changed: it has risen
+  // before the Write returns, so an answer kept in memory is still true while the count is the one
+  // from before it was read. Absent where other processes write too (PostgreSQL).
+  virtual std::optional<uint64_t> ChangesOf(std::string_view room) = 0;
 
   // One-statement read.
   base::Result<Rows> Query(std::string_view sql, const SqlParams& params = {});

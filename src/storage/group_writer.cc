@@ -105,6 +105,7 @@ void GroupWriter::Run() {
       waiting_.Set(static_cast<double>(queue_.size()));
     }
     RunGroup(group);
+    CountChanges();
     // Callbacks come before the answers: whoever returns from Write sees what the callbacks
     // refreshed.
     for (Job* job : group) {
@@ -119,6 +120,23 @@ void GroupWriter::Run() {
       job->finished.notify_one();  // under the lock: the job lives on its caller's stack
     }
   }
+}
+
+uint64_t GroupWriter::ChangesOf(std::string_view room) {
+  const std::lock_guard lock(changes_mutex_);
+  uint64_t count = 0;
+  for (const std::string_view which : {std::string_view(), room}) {
+    const auto found = changes_.find(which);
+    if (found != changes_.end()) count += found->second;
+  }
+  return count;
+}
+
+// Also of what was rolled back: a count too many only costs whoever kept an answer a second read.
+void GroupWriter::CountChanges() {
+  const std::lock_guard lock(changes_mutex_);
+  for (const std::string& room : changed_rooms_) ++changes_[room];
+  changed_rooms_.clear();
 }
 
 void GroupWriter::RunGroup(const std::vector<Job*>& group) {
@@ -159,6 +177,7 @@ base::Status GroupWriter::RunBody(Job& job) {
   if (!done.ok()) return done.status();
   BodyTransaction transaction(*connection_);
   job.status = (*job.body)(transaction);
+  changed_rooms_.insert(transaction.changed_rooms().begin(), transaction.changed_rooms().end());
   if (job.status.ok()) job.status = transaction.failure();
   if (!connection_->InTransaction()) {
     return job.status.ok()

@@ -7,8 +7,11 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -32,6 +35,9 @@ class GroupWriter {
   // commit whose outcome is unknown.
   base::Status Write(const std::function<base::Status(Transaction&)>& body);
 
+  // See Database::ChangesOf.
+  uint64_t ChangesOf(std::string_view room);
+
  private:
   struct Job;
 
@@ -42,6 +48,7 @@ class GroupWriter {
   bool RunBodies(const std::vector<Job*>& group);
   base::Status RunBody(Job& job);
   base::Status CommitGroup(const std::vector<Job*>& group);
+  void CountChanges();
 
   const std::unique_ptr<Connection> connection_;
   const size_t queue_limit_;
@@ -50,6 +57,11 @@ class GroupWriter {
   base::Counter& writes_ok_;
   base::Counter& writes_failed_;
   base::Gauge& waiting_;
+
+  std::set<std::string, std::less<>> changed_rooms_;  // of the group under way; the writer's thread
+
+  std::mutex changes_mutex_;
+  std::map<std::string, uint64_t, std::less<>> changes_;  // by room; "" counts for all
 
   std::mutex mutex_;
   std::condition_variable wake_;

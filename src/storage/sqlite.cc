@@ -5,14 +5,15 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -136,7 +137,16 @@ class SqliteConnection final : public Connection {
     return done.ok() ? base::Status::Ok() : done.status();
   }
   base::Status Configure();
-  base::Result<sqlite3_stmt*> Prepare(std::string_view sql, const SqlParams& params);
+  struct Statement {
+    StatementHandle handle;
+    std::vector<int> places;  // SQLite's index of $1, $2, ...
+  };
+  struct HashText {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+  base::Result<Statement*> Find(std::string_view sql);
+  base::Result<Statement*> Prepare(std::string_view sql, const SqlParams& params);
   // SQLITE_ROW or SQLITE_DONE.
   base::Result<int> Step(sqlite3_stmt* statement, std::string_view sql);
   base::Status LastError(std::string_view sql) const {
@@ -146,44 +156,60 @@ class SqliteConnection final : public Connection {
 
   const ConnectionRole role_;
   std::unique_ptr<sqlite3, CloseSqlite> database_;
-  std::map<std::string, StatementHandle, std::less<>>
-      statements_;  // after database_: finalised before it closes
+  // After database_: finalised before it closes.
+  std::unordered_map<std::string, Statement, HashText, std::equal_to<>> statements_;
 };
 
-base::Result<sqlite3_stmt*> SqliteConnection::Prepare(std::string_view sql,
-                                                      const SqlParams& params) {
-  auto found = statements_.find(sql);
-  if (found == statements_.end()) {
-    if (statements_.size() >= kMaxCachedStatements) statements_.clear();
-    sqlite3_stmt* made = nullptr;
-    const char* tail = nullptr;
-    const int code = sqlite3_prepare_v3(database_.get(), sql.data(), static_cast<int>(sql.size()),
-                                        SQLITE_PREPARE_PERSISTENT, &made, &tail);
-    StatementHandle handle(made);
-    if (code != SQLITE_OK) return LastError(sql);
-    if (made == nullptr) return base::Internal("sql_error", DescribeSqlError("no statement", sql));
-    const std::string_view rest = sql.substr(static_cast<size_t>(tail - sql.data()));
-    if (rest.find_first_not_of("; \t\r\n") != std::string_view::npos) {
-      return base::Internal("sql_error", DescribeSqlError("more than one statement", sql));
-    }
-    found = statements_.emplace(std::string(sql), std::move(handle)).first;
+// "$7" is a name to SQLite, numbered in the order of appearance, and looked for among all names:
+// done once a statement.
+std::vector<int> PlacesOf(sqlite3_stmt* statement) {
+  const int count = sqlite3_bind_parameter_count(statement);
+  std::vector<int> places(static_cast<size_t>(count), 0);
+  for (int index = 1; index <= count; ++index) {
+    const char* name = sqlite3_bind_parameter_name(statement, index);
+    const std::string_view digits = name == nullptr ? "" : std::string_view(name).substr(1);
+    size_t number = 0;
+    std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (number >= 1 && number <= places.size()) places[number - 1] = index;
   }
-  sqlite3_stmt* statement = found->second.get();
-  if (sqlite3_bind_parameter_count(statement) != static_cast<int>(params.size())) {
+  return places;
+}
+
+base::Result<SqliteConnection::Statement*> SqliteConnection::Find(std::string_view sql) {
+  const auto found = statements_.find(sql);
+  if (found != statements_.end()) return &found->second;
+  if (statements_.size() >= kMaxCachedStatements) statements_.clear();
+  sqlite3_stmt* made = nullptr;
+  const char* tail = nullptr;
+  const int code = sqlite3_prepare_v3(database_.get(), sql.data(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &made, &tail);
+  StatementHandle handle(made);
+  if (code != SQLITE_OK) return LastError(sql);
+  if (made == nullptr) return base::Internal("sql_error", DescribeSqlError("no statement", sql));
+  const std::string_view rest = sql.substr(static_cast<size_t>(tail - sql.data()));
+  if (rest.find_first_not_of("; \t\r\n") != std::string_view::npos) {
+    return base::Internal("sql_error", DescribeSqlError("more than one statement", sql));
+  }
+  Statement statement{std::move(handle), PlacesOf(made)};
+  return &statements_.emplace(std::string(sql), std::move(statement)).first->second;
+}
+
+base::Result<SqliteConnection::Statement*> SqliteConnection::Prepare(std::string_view sql,
+                                                                     const SqlParams& params) {
+  Statement* statement = TRY(Find(sql));
+  if (statement->places.size() != params.size()) {
     return base::Internal(
         "sql_error",
         DescribeSqlError(std::to_string(params.size()) + " parameters given, the statement has " +
-                             std::to_string(sqlite3_bind_parameter_count(statement)),
+                             std::to_string(statement->places.size()),
                          sql));
   }
   for (size_t i = 0; i < params.size(); ++i) {
-    // "$7" is a name to SQLite, numbered in the order of appearance.
-    const int index =
-        sqlite3_bind_parameter_index(statement, ("$" + std::to_string(i + 1)).c_str());
-    if (index == 0)
+    if (statement->places[i] == 0)
       return base::Internal("sql_error",
                             DescribeSqlError("no parameter $" + std::to_string(i + 1), sql));
-    if (BindValue(statement, index, params[i]) != SQLITE_OK) return LastError(sql);
+    if (BindValue(statement->handle.get(), statement->places[i], params[i]) != SQLITE_OK)
+      return LastError(sql);
   }
   return statement;
 }
@@ -195,7 +221,8 @@ base::Result<int> SqliteConnection::Step(sqlite3_stmt* statement, std::string_vi
 }
 
 base::Result<Rows> SqliteConnection::Query(std::string_view sql, const SqlParams& params) {
-  sqlite3_stmt* statement = TRY(Prepare(sql, params));
+  const Statement& prepared = *TRY(Prepare(sql, params));
+  sqlite3_stmt* statement = prepared.handle.get();
   const StatementUse use(statement);
   const int columns = sqlite3_column_count(statement);
   Rows rows;
@@ -214,7 +241,7 @@ base::Result<Rows> SqliteConnection::Query(std::string_view sql, const SqlParams
 }
 
 base::Result<int64_t> SqliteConnection::Execute(std::string_view sql, const SqlParams& params) {
-  sqlite3_stmt* statement = TRY(Prepare(sql, params));
+  sqlite3_stmt* statement = TRY(Prepare(sql, params))->handle.get();
   const StatementUse use(statement);
   const int64_t before = sqlite3_total_changes64(database_.get());
   while (TRY(Step(statement, sql)) == SQLITE_ROW) {
@@ -235,7 +262,11 @@ base::Status SqliteConnection::Configure() {
   TRY(Command("PRAGMA synchronous=FULL"));
   TRY(Command("PRAGMA foreign_keys=ON"));
   TRY(Command("PRAGMA trusted_schema=OFF"));
+  // A page that is written again and again is carried into the file once: 16 MiB, not 4.
+  TRY(Command("PRAGMA wal_autocheckpoint=4096"));
   TRY(Command("PRAGMA journal_size_limit=67108864"));
+  TRY(Command(
+      "PRAGMA cache_size=-16384"));  // 16 MiB, of what was read: SQLite's own 2 are soon full
   if (role_ == ConnectionRole::kReader) TRY(Command("PRAGMA query_only=ON"));
   return base::Status::Ok();
 }

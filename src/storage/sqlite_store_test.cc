@@ -157,6 +157,27 @@ class SqliteStore : public testing::Test {
   std::unique_ptr<Database> database_;
 };
 
+TEST_F(SqliteStore, CountsTheChangesOfARoomsTables) {
+  ASSERT_TRUE(Run("CREATE TABLE flags_items (id BIGINT)").ok());
+  const auto flags = [&] { return database_->ChangesOf("flags").value(); };
+  const auto others = [&] { return database_->ChangesOf("others").value(); };
+  const uint64_t before = others();
+  for (const char* sql : {"INSERT INTO flags_items (id) VALUES (1)",
+                          "UPDATE flags_items SET id = 2", "DELETE FROM flags_items"}) {
+    const uint64_t count = flags();
+    ASSERT_TRUE(Run(sql).ok());
+    EXPECT_GT(flags(), count) << sql;
+  }
+  EXPECT_EQ(others(), before);
+  const uint64_t count = flags();
+  EXPECT_TRUE(database_->Query("SELECT id FROM flags_items").ok());
+  EXPECT_EQ(flags(), count);
+  // What does not begin as these do may have changed anything.
+  ASSERT_TRUE(Run("CREATE INDEX flags_items_by_id ON flags_items (id)").ok());
+  EXPECT_GT(flags(), count);
+  EXPECT_GT(others(), before);
+}
+
 TEST_F(SqliteStore, AFailedFsyncStopsTheWriterUntilARestart) {
   ASSERT_EQ(Insert(1).ToString(), "OK");
   bool called = false;

@@ -23,7 +23,6 @@
 namespace slipway::tracking {
 namespace {
 
-// SQLite finds the names of parameters one by one: many short lists are faster than one long.
 constexpr size_t kIdsPerQuery = 100;
 
 // Runs `sql` (whose "IN (?)" takes ids) for groups of ids and hands each row to the item it belongs

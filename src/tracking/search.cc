@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/status.h"
 #include "storage/database.h"
@@ -105,14 +106,22 @@ void CutToLimit(Page<T>& page, int64_t limit) {
 
 base::Result<Page<Run>> Tracking::SearchRuns(const SearchQuery& query) {
   TRY(CheckPage(query));
-  const SearchSql sql = TRY(BuildSearch(SearchedRuns(), query, state_->database.kind()));
+  const std::string_view kind = state_->database.kind();
+  const SearchSql all = TRY(BuildSearch(SearchedRuns(), query, kind));
+  SearchSql leading;
+  const bool leads = LeadsByMetric(SearchedRuns(), query);
+  if (leads) leading = TRY(BuildSearch(SearchedRuns(), query, kind, Extent::kWithFirstMetric));
   Page<Run> page;
   if (query.experiment_ids.empty()) return page;
   TRY(state_->database.Read([&](storage::Transaction& transaction) -> base::Status {
     page = {};
-    for (const storage::Row& row : TRY(transaction.Query(sql.text, sql.params))) {
-      page.items.emplace_back().info = ParseRunInfo(row);
-    }
+    storage::Rows rows;
+    if (leads) rows = TRY(transaction.Query(leading.text, leading.params));
+    // A full page of those that have the metric is the page: the others come after them.
+    const bool full = static_cast<int64_t>(rows.size()) > query.limit;
+    if (!leads || (!full && !NeedsFirstMetric(query)))
+      rows = TRY(transaction.Query(all.text, all.params));
+    for (const storage::Row& row : rows) page.items.emplace_back().info = ParseRunInfo(row);
     CutToLimit(page, query.limit);
     return AddRunData(transaction, page.items);
   }));

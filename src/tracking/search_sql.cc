@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -46,6 +47,19 @@ class Builder {
  public:
   Builder(const Searched& searched, std::string_view kind)
       : searched_(searched), sqlite_(kind == "sqlite") {}
+
+  // From the values of one metric on, in their order: what has none (or no number) is left out.
+  void LeadBy(const OrderBy& order) {
+    led_by_ = order.key;
+    // The order of CROSS JOIN is kept by SQLite; PostgreSQL finds it by itself.
+    from =
+        std::string(searched_.metrics) + " lead CROSS JOIN " + std::string(searched_.table) + " s";
+    columns += ", lead.value AS led";
+    led_where = "lead.key = " + Bind(order.key) + " AND lead.is_nan = 0 AND s." +
+                std::string(searched_.id) + " = lead." + std::string(searched_.metrics_id) +
+                " AND ";
+    order_by += order.ascending ? "led ASC, " : "led DESC, ";
+  }
 
   std::string Bind(storage::SqlValue value) {
     params_.push_back(std::move(value));
@@ -143,6 +157,8 @@ class Builder {
   }
 
   std::string columns = "s.*";
+  std::string from;
+  std::string led_where;
   std::string joins;
   std::string order_by;
 
@@ -169,6 +185,7 @@ class Builder {
   // "!=" holds for what is not a number, no other comparison does.
   base::Result<std::string> WhereMetric(const Condition& condition) {
     if (searched_.metrics.empty()) return Unfit(condition, "no metrics here");
+    if (condition.key == led_by_) return CompareNumber("lead.value", condition);
     const std::string start = "EXISTS (SELECT 1 FROM " + std::string(searched_.metrics) +
                               " x WHERE x." + std::string(searched_.metrics_id) + " = s." +
                               std::string(searched_.id) + " AND x.key = " + Bind(condition.key) +
@@ -234,6 +251,7 @@ class Builder {
 
   const Searched& searched_;
   const bool sqlite_;
+  std::optional<std::string> led_by_;
   const std::vector<DatasetName>* datasets_ = nullptr;
   size_t orders_ = 0;
   storage::SqlParams params_;
@@ -242,14 +260,17 @@ class Builder {
 }  // namespace
 
 base::Result<SearchSql> BuildSearch(const Searched& searched, const SearchQuery& query,
-                                    std::string_view kind) {
+                                    std::string_view kind, Extent extent) {
   if (query.conditions.size() > kMostConditions || query.order.size() > kMostOrderKeys) {
     return base::InvalidArgument(
         "filter", "A search has at most " + std::to_string(kMostConditions) + " comparisons and " +
                       std::to_string(kMostOrderKeys) + " order_by keys.");
   }
   Builder builder(searched, kind);
-  for (const OrderBy& order : query.order) TRY(builder.AddOrder(order));
+  builder.from = std::string(searched.table) + " s";
+  size_t first = 0;
+  if (extent == Extent::kWithFirstMetric) builder.LeadBy(query.order[first++]);
+  for (size_t i = first; i < query.order.size(); ++i) TRY(builder.AddOrder(query.order[i]));
   std::string where = query.view == View::kAll      ? "1 = 1"
                       : query.view == View::kActive ? "s.deleted = 0"
                                                     : "s.deleted = 1";
@@ -268,11 +289,23 @@ base::Result<SearchSql> BuildSearch(const Searched& searched, const SearchQuery&
   const std::string offset = builder.Bind(query.offset);
   SearchSql sql;
   sql.text = "SELECT " + std::string(searched.columns) + " FROM (SELECT " + builder.columns +
-             " FROM " + std::string(searched.table) + " s" + builder.joins + " WHERE " + where +
+             " FROM " + builder.from + builder.joins + " WHERE " + builder.led_where + where +
              ") q ORDER BY " + builder.order_by + std::string(searched.tie_break) + " LIMIT " +
              limit + " OFFSET " + offset;
   sql.params = builder.TakeParams();
   return sql;
+}
+
+bool LeadsByMetric(const Searched& searched, const SearchQuery& query) {
+  return !query.order.empty() && query.order.front().entity == Entity::kMetric &&
+         !searched.metrics.empty() && !searched.many_metrics;
+}
+
+bool NeedsFirstMetric(const SearchQuery& query) {
+  return std::ranges::any_of(query.conditions, [&](const Condition& condition) {
+    return condition.entity == Entity::kMetric && condition.key == query.order.front().key &&
+           condition.op != "!=";
+  });
 }
 
 }  // namespace slipway::tracking

@@ -39,9 +39,19 @@ struct SearchSql {
   storage::SqlParams params;
 };
 
+enum class Extent {
+  kAll,
+  // Only what has a number for the metric that comes first in the order: the beginning of kAll's
+  // answer, read from the index of the values.
+  kWithFirstMetric,
+};
+
 // `kind` is the database's. Selects one row more than the limit, so that the caller sees whether
 // there is another page.
 base::Result<SearchSql> BuildSearch(const Searched& searched, const SearchQuery& query,
-                                    std::string_view kind);
+                                    std::string_view kind, Extent extent = Extent::kAll);
+// Whether kWithFirstMetric is possible; and, where it is, whether the filter leaves nothing else.
+bool LeadsByMetric(const Searched& searched, const SearchQuery& query);
+bool NeedsFirstMetric(const SearchQuery& query);
 
 }  // namespace slipway::tracking

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -289,6 +290,39 @@ TEST_P(TrackingSearch, PagesCoverAllOnce) {
     more = page.more;
   }
   EXPECT_EQ(names, (Strings{"run-0", "run-1", "run-2", "run-3", "run-4"}));
+}
+
+// The pages that the index of values gives go on with what has no value.
+TEST_P(TrackingSearch, PagesByAMetricCoverAllOnce) {
+  NewRun("run-5", {});
+  for (const bool ascending : {true, false}) {
+    for (const int64_t limit : {1, 2, 3, 4, 6}) {
+      SearchQuery query;
+      query.experiment_ids = {"0"};
+      query.order = {{Entity::kMetric, "auc", ascending}};
+      query.limit = limit;
+      Strings names;
+      for (bool more = true; more; query.offset += query.limit) {
+        const Page<tracking::Run> page = tracking_.SearchRuns(query).value();
+        for (const tracking::Run& run : page.items) names.push_back(run.info.name);
+        more = page.more;
+      }
+      Strings expected = {"run-0", "run-1", "run-2", "run-3", "run-4", "run-5"};
+      if (!ascending) std::reverse(expected.begin(), expected.begin() + 4);
+      EXPECT_EQ(names, expected) << limit;
+    }
+  }
+}
+
+TEST_P(TrackingSearch, ComparesTheMetricThatItSortsBy) {
+  const std::vector<OrderBy> by_auc = {{Entity::kMetric, "auc", false}};
+  EXPECT_EQ(Names({{Entity::kMetric, "auc", ">", {}, 0.1}}, by_auc), (Strings{"run-3", "run-2"}));
+  EXPECT_EQ(Names({{Entity::kMetric, "auc", "!=", {}, 0.2}}, by_auc),
+            (Strings{"run-3", "run-1", "run-0", "run-4"}));
+  EXPECT_EQ(
+      Names({{Entity::kMetric, "auc", "<", {}, 0.3}, {Entity::kTag, "parity", "=", {"even"}, 0}},
+            by_auc),
+      (Strings{"run-2", "run-0"}));
 }
 
 TEST_P(TrackingSearch, RefusesWhatDoesNotFit) {

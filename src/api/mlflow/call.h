@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/mlflow/answer_cache.h"
 #include "base/json.h"
 #include "base/status.h"
 #include "events/actor.h"
@@ -37,6 +38,8 @@ struct Call {
 };
 
 using Handler = std::function<base::Result<base::Json>(Rooms&, const Call&)>;
+// Of answers that are written as text at once: there is much of it.
+using TextHandler = std::function<base::Result<std::string>(Rooms&, const Call&)>;
 
 // A JSON body, or for GET the query string: repeated names become arrays.
 base::Result<Call> DecodeCall(const net::HttpRequest& request);
@@ -77,10 +80,14 @@ std::string TokenFor(int64_t offset);
 // /mlflow/ajax-api/.
 class Routes {
  public:
-  Routes(net::Router& router, std::shared_ptr<Rooms> rooms)
-      : router_(router), rooms_(std::move(rooms)) {}
+  Routes(net::Router& router, std::shared_ptr<Rooms> rooms, std::shared_ptr<AnswerCache> cache)
+      : router_(router), rooms_(std::move(rooms)), cache_(std::move(cache)) {}
   // Below 2.0/mlflow/.
   void Add(std::string_view method, std::string_view path, Handler handler);
+  void AddText(std::string_view method, std::string_view path, TextHandler handler);
+  // A GET whose answer only changes when a table of `room` does.
+  void AddKept(std::string_view path, std::string_view room, Handler handler);
+  void AddKeptText(std::string_view path, std::string_view room, TextHandler handler);
   // Below 3.0/mlflow/.
   void Add3(std::string_view method, std::string_view path, Handler handler);
   // "/api/2.0/mlflow" and its twins, for `path` "2.0/mlflow".
@@ -90,9 +97,10 @@ class Routes {
 
  private:
   void AddBelow(std::string_view start, std::string_view method, std::string_view path,
-                Handler handler);
+                TextHandler handler);
   net::Router& router_;
   std::shared_ptr<Rooms> rooms_;  // handlers keep it
+  std::shared_ptr<AnswerCache> cache_;
 };
 
 void AddExperimentRoutes(Routes& routes);
@@ -107,7 +115,7 @@ void AddTraceRoutes(Routes& routes);
 void AddGraphqlRoute(Routes& routes);
 
 // Handlers of a route that GraphQL asks, too.
-base::Result<base::Json> SearchRuns(Rooms& rooms, const Call& call);
+base::Result<std::string> SearchRuns(Rooms& rooms, const Call& call);
 base::Result<base::Json> SearchModelVersions(Rooms& rooms, const Call& call);
 base::Result<base::Json> SearchDatasets(Rooms& rooms, const Call& call);
 base::Result<base::Json> HistoryBulkInterval(Rooms& rooms, const Call& call);

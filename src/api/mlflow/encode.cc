@@ -33,6 +33,40 @@ base::Json MetricsJson(const std::vector<tracking::Metric>& metrics) {
   return json;
 }
 
+template <typename Items, typename Append>
+void AppendList(std::string& out, const Items& items, Append append) {
+  out += "[";
+  bool first = true;
+  for (const auto& item : items) {
+    if (!first) out += ",";
+    first = false;
+    append(out, item);
+  }
+  out += "]";
+}
+
+void AppendPair(std::string& out, const std::string& key, const std::string& value) {
+  out += "{\"key\":";
+  base::AppendJsonString(out, key);
+  out += ",\"value\":";
+  base::AppendJsonString(out, value);
+  out += "}";
+}
+
+// As MetricJson; of a run's own metrics, which measure no logged model.
+void AppendMetric(std::string& out, const tracking::Metric& metric) {
+  out += "{\"key\":";
+  base::AppendJsonString(out, metric.key);
+  out += ",\"value\":";
+  if (std::isnan(metric.value)) {
+    out += "\"NaN\"";
+  } else {
+    base::AppendJsonNumber(out, metric.value);
+  }
+  out += ",\"timestamp\":" + std::to_string(metric.timestamp_ms);
+  out += ",\"step\":" + std::to_string(metric.step) + "}";
+}
+
 int64_t ToMs(base::Micros time) { return time / base::kMillisecond; }
 
 }  // namespace
@@ -88,32 +122,41 @@ base::Json MetricJson(const tracking::Metric& metric) {
   return json;
 }
 
-base::Json RunJson(const tracking::Run& run) {
-  base::Json datasets = base::Json::MakeArray();
-  for (const tracking::DatasetInput& dataset : run.datasets) datasets.Append(DatasetJson(dataset));
-  base::Json inputs = base::Json::MakeArray();
-  for (const tracking::ModelLink& model : run.model_inputs)
-    inputs.Append(base::Json::MakeObject({{"model_id", model.model_id}}));
-  base::Json outputs = base::Json::MakeArray();
-  for (const tracking::ModelLink& model : run.model_outputs) {
-    outputs.Append(base::Json::MakeObject({{"model_id", model.model_id}, {"step", model.step}}));
-  }
-  // Set moves what MakeObject's list would copy, and a page may have thousands of runs.
-  base::Json data = base::Json::MakeObject();
-  data.Set("metrics", MetricsJson(run.metrics));
-  data.Set("params", ParamsJson(run.params));
-  data.Set("tags", TagsJson(run.tags));
-  base::Json all_inputs = base::Json::MakeObject();
-  all_inputs.Set("dataset_inputs", std::move(datasets));
-  all_inputs.Set("model_inputs", std::move(inputs));
-  base::Json all_outputs = base::Json::MakeObject();
-  all_outputs.Set("model_outputs", std::move(outputs));
-  base::Json json = base::Json::MakeObject();
-  json.Set("info", RunInfoJson(run.info));
-  json.Set("data", std::move(data));
-  json.Set("inputs", std::move(all_inputs));
-  json.Set("outputs", std::move(all_outputs));
-  return json;
+void AppendRun(std::string& out, const tracking::Run& run) {
+  out += "{\"info\":";
+  out += RunInfoJson(run.info).Dump();
+  out += ",\"data\":{\"metrics\":";
+  AppendList(out, run.metrics, AppendMetric);
+  out += ",\"params\":";
+  AppendList(out, run.params, [](std::string& to, const tracking::Param& param) {
+    AppendPair(to, param.key, param.value);
+  });
+  out += ",\"tags\":";
+  AppendList(out, run.tags,
+             [](std::string& to, const auto& tag) { AppendPair(to, tag.first, tag.second); });
+  out += "},\"inputs\":{\"dataset_inputs\":";
+  AppendList(out, run.datasets, [](std::string& to, const tracking::DatasetInput& dataset) {
+    to += DatasetJson(dataset).Dump();
+  });
+  out += ",\"model_inputs\":";
+  AppendList(out, run.model_inputs, [](std::string& to, const tracking::ModelLink& model) {
+    to += "{\"model_id\":";
+    base::AppendJsonString(to, model.model_id);
+    to += "}";
+  });
+  out += "},\"outputs\":{\"model_outputs\":";
+  AppendList(out, run.model_outputs, [](std::string& to, const tracking::ModelLink& model) {
+    to += "{\"model_id\":";
+    base::AppendJsonString(to, model.model_id);
+    to += ",\"step\":" + std::to_string(model.step) + "}";
+  });
+  out += "}}";
+}
+
+std::string RunText(const tracking::Run& run) {
+  std::string text;
+  AppendRun(text, run);
+  return text;
 }
 
 base::Json LoggedModelJson(const tracking::LoggedModel& model) {

@@ -16,7 +16,9 @@ namespace slipway::api::mlflow {
 
 base::Json ExperimentJson(const tracking::Experiment& experiment);
 base::Json RunInfoJson(const tracking::RunInfo& info);
-base::Json RunJson(const tracking::Run& run);
+// A run as JSON text, without a tree in between: a page has thousands.
+void AppendRun(std::string& out, const tracking::Run& run);
+std::string RunText(const tracking::Run& run);
 base::Json MetricJson(const tracking::Metric& metric);  // NaN as the text "NaN"
 base::Json LoggedModelJson(const tracking::LoggedModel& model);
 base::Json TagsJson(const std::map<std::string, std::string>& tags);

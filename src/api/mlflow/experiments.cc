@@ -90,8 +90,8 @@ Result<Json> Search(Rooms& rooms, const Call& call) {
 
 void AddExperimentRoutes(Routes& routes) {
   routes.Add("POST", "experiments/create", Create);
-  routes.Add("GET", "experiments/get", Get);
-  routes.Add("GET", "experiments/get-by-name", GetByName);
+  routes.AddKept("experiments/get", "tracking", Get);
+  routes.AddKept("experiments/get-by-name", "tracking", GetByName);
   routes.Add("POST", "experiments/update", Update);
   routes.Add("POST", "experiments/delete", Delete);
   routes.Add("POST", "experiments/restore", Restore);

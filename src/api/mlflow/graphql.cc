@@ -121,11 +121,11 @@ Result<Json> WithItsOwn(Rooms& rooms, Json run) {
 
 Result<Json> GetRun(Rooms& rooms, const Call& call) {
   const tracking::Run run = TRY(rooms.tracking.GetRun(TRY(RequireRunId(call.fields))));
-  return Json::MakeObject({{"run", TRY(WithItsOwn(rooms, RunJson(run)))}});
+  return Json::MakeObject({{"run", TRY(WithItsOwn(rooms, TRY(Json::Parse(RunText(run)))))}});
 }
 
 Result<Json> GetRuns(Rooms& rooms, const Call& call) {
-  Json answer = TRY(SearchRuns(rooms, call));
+  Json answer = TRY(Json::Parse(TRY(SearchRuns(rooms, call))));
   Json runs = Json::MakeArray();
   for (const Json& run : answer.Find("runs")->AsArray()) runs.Append(TRY(WithItsOwn(rooms, run)));
   answer.Set("runs", std::move(runs));

@@ -2,12 +2,15 @@
 // A version's walk, its door: every route of MLflow's protocol, decoded, called, encoded.
 #include "api/mlflow/mlflow.h"
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "api/mlflow/answer_cache.h"
 #include "api/mlflow/call.h"
 #include "api/mlflow/errors.h"
 #include "api/mlflow/page.h"
@@ -18,6 +21,7 @@
 #include "registry/registry.h"
 #include "registry/webhooks.h"
 #include "storage/blobs.h"
+#include "storage/database.h"
 #include "tracking/tracking.h"
 
 namespace slipway::api::mlflow {
@@ -26,12 +30,19 @@ namespace {
 // The release whose clients this is tested with; clients compare it with features they want.
 constexpr std::string_view kMlflowVersion = "3.17.2";
 
-net::HttpResponse Answer(Rooms& rooms, const Handler& handler, net::HttpRequest& request) {
+net::HttpResponse Answer(Rooms& rooms, const TextHandler& handler, net::HttpRequest& request) {
   const base::Result<Call> call = DecodeCall(request);
   if (!call.ok()) return ErrorResponse(call.status());
-  const base::Result<base::Json> answer = handler(rooms, *call);
-  return answer.ok() ? net::HttpResponse::Json(200, answer->Dump())
+  base::Result<std::string> answer = handler(rooms, *call);
+  return answer.ok() ? net::HttpResponse::Json(200, std::move(answer).TakeValue())
                      : ErrorResponse(answer.status());
+}
+
+TextHandler AsText(Handler handler) {
+  return
+      [handler = std::move(handler)](Rooms& rooms, const Call& call) -> base::Result<std::string> {
+        return TRY(handler(rooms, call)).Dump();
+      };
 }
 
 // What clients may use beyond the plain protocol: nothing yet.
@@ -57,16 +68,42 @@ std::vector<std::string> Routes::Prefixes(std::string_view path) {
 }
 
 void Routes::Add(std::string_view method, std::string_view path, Handler handler) {
+  AddBelow("2.0/mlflow/", method, path, AsText(std::move(handler)));
+}
+
+void Routes::AddText(std::string_view method, std::string_view path, TextHandler handler) {
   AddBelow("2.0/mlflow/", method, path, std::move(handler));
 }
 
 void Routes::Add3(std::string_view method, std::string_view path, Handler handler) {
-  AddBelow("3.0/mlflow/", method, path, std::move(handler));
+  AddBelow("3.0/mlflow/", method, path, AsText(std::move(handler)));
+}
+
+void Routes::AddKept(std::string_view path, std::string_view room, Handler handler) {
+  AddKeptText(path, room, AsText(std::move(handler)));
+}
+
+void Routes::AddKeptText(std::string_view path, std::string_view room, TextHandler handler) {
+  const auto shared = std::make_shared<TextHandler>(std::move(handler));
+  for (const std::string& prefix : Prefixes("2.0/mlflow/")) {
+    router_.AddBlocking(
+        "GET", prefix + std::string(path),
+        [rooms = rooms_, cache = cache_, shared, room](net::HttpRequest& request) {
+          const std::optional<uint64_t> changes = cache->ChangesOf(room);
+          net::HttpResponse response = Answer(*rooms, *shared, request);
+          if (response.status == 200) cache->Keep(request.target, changes, response.body);
+          return response;
+        },
+        [cache = cache_, room](const net::HttpRequest& request) {
+          const std::shared_ptr<const std::string> body = cache->Find(room, request.target);
+          return body ? std::optional(net::HttpResponse::Json(200, *body)) : std::nullopt;
+        });
+  }
 }
 
 void Routes::AddBelow(std::string_view start, std::string_view method, std::string_view path,
-                      Handler handler) {
-  const auto shared = std::make_shared<Handler>(std::move(handler));
+                      TextHandler handler) {
+  const auto shared = std::make_shared<TextHandler>(std::move(handler));
   for (const std::string& prefix : Prefixes(start)) {
     router_.AddBlocking(method, prefix + std::string(path),
                         [rooms = rooms_, shared](net::HttpRequest& request) {
@@ -83,10 +120,11 @@ void Describe(base::Schema& schema, MlflowSettings& settings) {
 }
 
 void Register(net::Router& router, tracking::Tracking& tracking, registry::Registry& registry,
-              storage::Blobs& blobs, registry::Webhooks& webhooks, const MlflowSettings& settings) {
+              storage::Blobs& blobs, registry::Webhooks& webhooks, storage::Database& database,
+              const MlflowSettings& settings) {
   // The handlers live in the router and share this.
   const auto rooms = std::make_shared<Rooms>(Rooms{tracking, registry, blobs, webhooks});
-  Routes routes(router, rooms);
+  Routes routes(router, rooms, std::make_shared<AnswerCache>(database));
   AddExperimentRoutes(routes);
   AddRunRoutes(routes);
   AddLoggedModelRoutes(routes);

@@ -10,6 +10,7 @@
 #include "registry/registry.h"
 #include "registry/webhooks.h"
 #include "storage/blobs.h"
+#include "storage/database.h"
 #include "tracking/tracking.h"
 
 namespace slipway::api::mlflow {
@@ -23,6 +24,7 @@ void Describe(base::Schema& schema, MlflowSettings& settings);
 // Adds /api/2.0/mlflow, /api/2.0/mlflow-artifacts, /api/3.0/mlflow, their /ajax-api twins,
 // /get-artifact, /graphql, /v1/traces, /version and /mlflow/. What is given outlives the router.
 void Register(net::Router& router, tracking::Tracking& tracking, registry::Registry& registry,
-              storage::Blobs& blobs, registry::Webhooks& webhooks, const MlflowSettings& settings);
+              storage::Blobs& blobs, registry::Webhooks& webhooks, storage::Database& database,
+              const MlflowSettings& settings);
 
 }  // namespace slipway::api::mlflow

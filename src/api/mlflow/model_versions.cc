@@ -219,7 +219,7 @@ Result<Json> SearchModelVersions(Rooms& rooms, const Call& call) {
 
 void AddModelVersionRoutes(Routes& routes) {
   routes.Add("POST", "model-versions/create", Create);
-  routes.Add("GET", "model-versions/get", Get);
+  routes.AddKept("model-versions/get", "registry", Get);
   routes.Add("PATCH", "model-versions/update", Update);
   routes.Add("DELETE", "model-versions/delete", Delete);
   routes.Add("POST", "model-versions/set-tag", SetTag);

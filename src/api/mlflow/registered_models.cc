@@ -162,7 +162,7 @@ Result<Json> Search(Rooms& rooms, const Call& call) {
 
 void AddRegisteredModelRoutes(Routes& routes) {
   routes.Add("POST", "registered-models/create", Create);
-  routes.Add("GET", "registered-models/get", Get);
+  routes.AddKept("registered-models/get", "registry", Get);
   routes.Add("PATCH", "registered-models/update", Update);
   routes.Add("POST", "registered-models/rename", Rename);
   routes.Add("DELETE", "registered-models/delete", Delete);
@@ -170,7 +170,7 @@ void AddRegisteredModelRoutes(Routes& routes) {
   routes.Add("DELETE", "registered-models/delete-tag", DeleteTag);
   routes.Add("POST", "registered-models/alias", SetAlias);
   routes.Add("DELETE", "registered-models/alias", DeleteAlias);
-  routes.Add("GET", "registered-models/alias", GetAlias);
+  routes.AddKept("registered-models/alias", "registry", GetAlias);
   routes.Add("POST", "registered-models/get-latest-versions", GetLatest);
   routes.Add("GET", "registered-models/get-latest-versions", GetLatest);
   routes.Add("GET", "registered-models/search", Search);

@@ -53,9 +53,10 @@ std::vector<tracking::Param> CutParams(std::vector<tracking::Param> params) {
   return params;
 }
 
-Json WithRun(const tracking::Run& run) {
-  Json answer = Json::MakeObject();
-  answer.Set("run", RunJson(run));
+std::string WithRun(const tracking::Run& run) {
+  std::string answer = "{\"run\":";
+  AppendRun(answer, run);
+  answer += "}";
   return answer;
 }
 
@@ -85,7 +86,7 @@ Result<tracking::Metric> DecodeMetric(const Json& fields) {
   return metric;
 }
 
-Result<Json> Create(Rooms& rooms, const Call& call) {
+Result<std::string> Create(Rooms& rooms, const Call& call) {
   std::string user = TRY(OptionalText(call.fields, "user_id"));
   if (user.empty()) user = call.actor.name;
   std::string experiment = TRY(OptionalText(call.fields, "experiment_id"));
@@ -97,7 +98,7 @@ Result<Json> Create(Rooms& rooms, const Call& call) {
   return WithRun(run);
 }
 
-Result<Json> Get(Rooms& rooms, const Call& call) {
+Result<std::string> Get(Rooms& rooms, const Call& call) {
   return WithRun(TRY(rooms.tracking.GetRun(TRY(RequireRunId(call.fields)))));
 }
 
@@ -253,25 +254,31 @@ Result<tracking::Page<tracking::Metric>> HistoryOf(Rooms& rooms, const std::stri
   return page;
 }
 
-Result<Json> SearchRuns(Rooms& rooms, const Call& call) {
+Result<std::string> SearchRuns(Rooms& rooms, const Call& call) {
   tracking::SearchQuery query = TRY(DecodeSearch(call.fields, "run_view_type", RunGrammar()));
   query.experiment_ids = TRY(OptionalTexts(call.fields, "experiment_ids"));
   const tracking::Page<tracking::Run> page = TRY(rooms.tracking.SearchRuns(query));
-  Json runs = Json::MakeArray();
-  for (const tracking::Run& run : page.items) runs.Append(RunJson(run));
-  Json answer = Json::MakeObject();
-  answer.Set("runs", std::move(runs));
-  if (page.more) answer.Set("next_page_token", TokenFor(query.offset + query.limit));
+  std::string answer = "{\"runs\":[";
+  for (const tracking::Run& run : page.items) {
+    if (&run != &page.items.front()) answer += ",";
+    AppendRun(answer, run);
+  }
+  answer += "]";
+  if (page.more) {
+    answer += ",\"next_page_token\":";
+    base::AppendJsonString(answer, TokenFor(query.offset + query.limit));
+  }
+  answer += "}";
   return answer;
 }
 
 void AddRunRoutes(Routes& routes) {
-  routes.Add("POST", "runs/create", Create);
-  routes.Add("GET", "runs/get", Get);
+  routes.AddText("POST", "runs/create", Create);
+  routes.AddKeptText("runs/get", "tracking", Get);
   routes.Add("POST", "runs/update", Update);
   routes.Add("POST", "runs/delete", Delete);
   routes.Add("POST", "runs/restore", Restore);
-  routes.Add("POST", "runs/search", SearchRuns);
+  routes.AddText("POST", "runs/search", SearchRuns);
   routes.Add("POST", "runs/log-metric", LogMetric);
   routes.Add("POST", "runs/log-parameter", LogParam);
   routes.Add("POST", "runs/log-batch", LogBatch);
