@@ -31,6 +31,7 @@ struct EventLoop::State {
   std::atomic<std::thread::id> thread;
   base::Micros tick_interval = base::kSecond;
   std::function<void()> tick;
+  std::function<void()> round_end = [] {};
   int64_t next_tick = 0;
   Backlog backlog;
   int64_t asked_ns = base::MonotonicNanos();  // when the last wait ended
@@ -109,6 +110,8 @@ void EventLoop::SetTick(base::Micros interval, std::function<void()> tick) {
   state_->tick = std::move(tick);
 }
 
+void EventLoop::SetRoundEnd(std::function<void()> end) { state_->round_end = std::move(end); }
+
 void EventLoop::Tell(Watcher& watcher, uint32_t bits) {
   watcher.OnReady({.readable = (bits & (EPOLLIN | EPOLLRDHUP)) != 0,
                    .writable = (bits & EPOLLOUT) != 0,
@@ -160,11 +163,13 @@ void EventLoop::Run() {
   while (!state_->quit.load(std::memory_order_relaxed)) {
     TakeEvents(state_->WaitMs());
     ServeBacklog();
+    state_->round_end();
     state_->RunPosted();
     if (state_->asked_ns >= state_->next_tick) {
       state_->next_tick = state_->asked_ns + state_->tick_interval * 1000;
       if (state_->tick) state_->tick();
     }
+    state_->round_end();
   }
   std::vector<std::function<void()>> dropped;
   {

@@ -45,6 +45,9 @@ class EventLoop {
   void Unwatch(int fd, Watcher* watcher);
   // `tick` runs about every `interval`.
   void SetTick(base::Micros interval, std::function<void()> tick);
+  // `end` runs after the events of a round, and again after its posted tasks and its tick; all
+  // watchers of the round are alive then.
+  void SetRoundEnd(std::function<void()> end);
   void Run();
   // How long what a watcher is told of now has waited at most. 0 while the loop keeps up: it is
   // then told at once.

@@ -19,6 +19,9 @@ namespace {
 constexpr size_t kHeadReadBytes = 8 * 1024;
 constexpr size_t kBodyReadBytes = 64 * 1024;
 constexpr int kMostSteps = 1000;
+constexpr int kMostSendings = 16;  // in one round, to a client that sends ahead
+// An answer waits no longer for others to go with it; a model may take its time on this thread.
+constexpr int64_t kMostHeldNs = 100'000;
 constexpr int64_t kMostLingerBytes = 64LL * 1024 * 1024;
 constexpr base::Duration kLingerTime{2 * base::kSecond};
 
@@ -54,7 +57,59 @@ void HttpConnection::OnReady(const Ready& ready) {
     Close();
     return;
   }
-  Advance();
+  waited_ns_ = worker_->loop.waited_ns();
+  const bool reads = output_ == Output::kNone && (input_ == Input::kHead || input_ == Input::kBody);
+  if (reads) Fill(input_ == Input::kHead ? kHeadReadBytes : kBodyReadBytes);
+  if (closed_) return;
+  if (waited_ns_ == 0) {
+    worker_->ready.push_back(this);
+  } else {
+    worker_->TakeTurn(*this);  // whether it came too late decides who is next
+  }
+}
+
+void HttpWorker::TakeTurn(HttpConnection& connection) {
+  if (!connection.closed()) connection.Advance();
+  if (held.empty()) return;
+  const int64_t now_ns = base::MonotonicNanos();
+  if (held_since_ns == 0) {
+    held_since_ns = now_ns;
+  } else if (now_ns - held_since_ns >= kMostHeldNs) {
+    SendHeld();
+  }
+}
+
+void HttpWorker::EndRound() {
+  if (ready.size() == 1) {
+    if (!ready.front()->closed()) ready.front()->Advance();
+  } else {
+    for (HttpConnection* connection : ready) TakeTurn(*connection);
+  }
+  ready.clear();
+  SendHeld();
+}
+
+void HttpWorker::SendHeld() {
+  held_since_ns = 0;
+  std::vector<HttpConnection*> sending;
+  for (int i = 0; !held.empty(); ++i) {
+    sending.swap(held);
+    for (HttpConnection* connection : sending) connection->SendHeld();
+    for (HttpConnection* connection : sending) {
+      if (connection->closed()) continue;
+      if (i < kMostSendings) {
+        connection->Advance();
+      } else {
+        connection->Waker()();
+      }
+    }
+    sending.clear();
+  }
+}
+
+void HttpConnection::SendHeld() {
+  hold_ = false;
+  if (!closed_ && Flush()) FinishResponse();
 }
 
 void HttpConnection::Advance() {
@@ -244,7 +299,7 @@ bool HttpConnection::StepOutput() {
     case Output::kWaiting:
       return false;
     case Output::kSending:
-      if (!Flush()) return false;
+      if (hold_ || !Flush()) return false;
       if (download_) {
         output_ = Output::kStreaming;
       } else {

@@ -249,7 +249,7 @@ void HttpConnection::SendContinue() {
 void HttpConnection::Dispatch() {
   output_ = Output::kWaiting;
   if (input_ == Input::kDone) input_deadline_ = 0;
-  const int64_t waited_ns = worker_->loop.waited_ns();
+  const int64_t waited_ns = std::exchange(waited_ns_, 0);
   request_.waited_ns = waited_ns;
   const int64_t most_ns = worker_->shared->settings.max_backlog.micros * 1000;
   // Whatever else it costs to answer it: those behind it would be later still.
@@ -351,6 +351,8 @@ void HttpConnection::BeginResponse(HttpResponse response, std::shared_ptr<Downlo
   first_chunk_ = true;
   sent_ = 0;
   output_ = Output::kSending;
+  hold_ = !download_ && response_.body.empty();
+  if (hold_) worker_->held.push_back(this);
   output_deadline_ = After(worker_->shared->settings.body_timeout);
   const auto family = static_cast<size_t>(std::clamp(response_.status / 100, 1, 5) - 1);
   worker_->shared->answers[family]->Add();

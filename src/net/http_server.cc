@@ -241,6 +241,7 @@ struct HttpServer::State {
     made.worker->loop.SetTick(
         kTickInterval,
         [worker = made.worker.get(), acceptor = made.acceptor.get()] { Tick(*worker, *acceptor); });
+    made.worker->loop.SetRoundEnd([worker = made.worker.get()] { worker->EndRound(); });
     Tick(*made.worker, *made.acceptor);
     threads.push_back(std::move(made));
     return base::Status::Ok();

@@ -59,6 +59,41 @@ TEST_F(HttpServerTest, AnswersPipelinedRequestsInOrder) {
   sender.join();
 }
 
+// All that comes while the thread is busy is one round, and its answers leave together.
+TEST_F(HttpServerTest, AnswersAllThatCameInOneRoundThoughOneClientIsGone) {
+  std::promise<void> go_on;
+  router_.Add("GET", "/busy", [&](const HttpRequest&, const Respond& respond) {
+    go_on.get_future().wait();
+    respond(HttpResponse::Text(200, "busy"));
+  });
+  settings_.io_threads = 1;
+  Start();
+  RawClient busy(server_->port());
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 9; ++i) {
+    clients.push_back(std::make_unique<RawClient>(server_->port()));
+    ASSERT_EQ(Body((clients.back()->Send("GET /hello/0 HTTP/1.1\r\nHost: x\r\n\r\n"),
+                    clients.back()->ReadResponse())),
+              "hello 0");
+  }
+  ASSERT_TRUE(busy.Send("GET /busy HTTP/1.1\r\nHost: x\r\n\r\n"));
+  for (const auto& client : clients) {
+    for (const char* name : {"1", "2"}) {
+      ASSERT_TRUE(client->Send("GET /hello/" + std::string(name) + " HTTP/1.1\r\nHost: x\r\n\r\n"));
+    }
+  }
+  const linger reset{.l_onoff = 1, .l_linger = 0};
+  setsockopt(clients[4]->fd(), SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+  clients[4].reset();
+  go_on.set_value();
+  EXPECT_EQ(Body(busy.ReadResponse()), "busy");
+  for (const auto& client : clients) {
+    if (!client) continue;
+    EXPECT_EQ(Body(client->ReadResponse()), "hello 1");
+    EXPECT_EQ(Body(client->ReadResponse()), "hello 2");
+  }
+}
+
 TEST_F(HttpServerTest, FindsEachRequestsOwnRouteOnOneConnection) {
   Start();
   RawClient client(server_->port());
