@@ -40,7 +40,10 @@ bool IsNoSetting(std::string_view name) {
                                                 "SLIPWAY_RUN_FOLDER",
                                                 "SLIPWAY_PROGRAMS",
                                                 "SLIPWAY_FRAMEWORKS",
-                                                "SLIPWAY_FRAMEWORKS_VENV"};
+                                                "SLIPWAY_FRAMEWORKS_VENV",
+                                                "SLIPWAY_MLFLOW2",
+                                                "SLIPWAY_EVIDENTLY",
+                                                "SLIPWAY_DUCKDB"};
   return name.starts_with("SLIPWAY_PARAM_") ||
          std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
 }
