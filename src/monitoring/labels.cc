@@ -9,14 +9,25 @@
 #include "monitoring/record_codec.h"
 
 namespace slipway::monitoring {
-namespace {
 
-std::string TextOf(const LabelValue& value) {
+std::string LabelText(const LabelValue& value) {
   if (const std::string* text = std::get_if<std::string>(&value)) return *text;
   return ToJson(value).Dump();
 }
 
-}  // namespace
+std::string_view TaskName(Task task) {
+  switch (task) {
+    case Task::kAuto:
+      return "auto";
+    case Task::kBinary:
+      return "binary";
+    case Task::kMulticlass:
+      return "multiclass";
+    case Task::kRegression:
+      return "regression";
+  }
+  return "";
+}
 
 base::Json ToJson(const LabelValue& value) {
   return std::visit([](const auto& held) { return base::Json(held); }, value);
@@ -37,7 +48,7 @@ base::Result<LabelValue> LabelValueFromJson(const base::Json& value, const std::
 }
 
 std::optional<bool> BinaryLabel(const LabelValue& value, const std::string& positive_label) {
-  if (!positive_label.empty()) return TextOf(value) == positive_label;
+  if (!positive_label.empty()) return LabelText(value) == positive_label;
   if (const bool* truth = std::get_if<bool>(&value)) return *truth;
   const double* number = std::get_if<double>(&value);
   if (number != nullptr && (*number == 0 || *number == 1)) return *number == 1;

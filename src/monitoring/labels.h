@@ -24,6 +24,12 @@ using LabelValue = std::variant<bool, double, std::string>;
 base::Json ToJson(const LabelValue& value);  // numbers that are whole print as integers
 // A JSON boolean, number or string. kInvalidArgument naming `field` for anything else.
 base::Result<LabelValue> LabelValueFromJson(const base::Json& value, const std::string& field);
+// As a class is named: a text itself, a number's shortest decimal, "true" and "false".
+std::string LabelText(const LabelValue& value);
+
+// What labels mean (setting monitoring.endpoints.<e>.task). kAuto: the answers and labels tell.
+enum class Task { kAuto, kBinary, kMulticlass, kRegression };
+std::string_view TaskName(Task task);  // "auto", "binary", "multiclass", "regression"
 // 0 or 1; nullopt when the value is not of a two-class problem. With `positive_label` set, 1 is the
 // value that prints as it; without, booleans and the numbers 0 and 1 speak for themselves and
 // everything else is not binary.

@@ -69,7 +69,8 @@ void Describe(base::Schema& schema, MonitorSettings& settings) {
       {"process", "power"});
   schema.AddJson("monitoring.endpoints", &settings.endpoints,
                  "By endpoint: score_output (name of the output that is the score), positive_label "
-                 "(label that counts as 1).");
+                 "(label that counts as 1), task (auto, binary, multiclass, regression), segments "
+                 "(features by which quality and drift are told apart, at most 4).");
 }
 
 base::Status CheckSettings(const MonitorSettings& settings) {
@@ -85,6 +86,35 @@ base::Status CheckSettings(const MonitorSettings& settings) {
   return base::Status::Ok();
 }
 
+namespace {
+
+base::Result<Task> ReadTask(const base::Json& given, const std::string& field) {
+  const std::string name = TRY(base::OptionalString(given, "task")).value_or("auto");
+  for (const Task task : {Task::kAuto, Task::kBinary, Task::kMulticlass, Task::kRegression}) {
+    if (TaskName(task) == name) return task;
+  }
+  return base::InvalidArgument(
+      field + ".task", "expected auto, binary, multiclass or regression, got '" + name + "'");
+}
+
+base::Result<std::vector<std::string>> ReadSegments(const base::Json& given,
+                                                    const std::string& field) {
+  std::vector<std::string> segments;
+  const base::Json* list = given.Find("segments");
+  if (list == nullptr || list->is_null()) return segments;
+  const base::Status expected = base::InvalidArgument(
+      field + ".segments",
+      "expected a list of at most " + std::to_string(kMaxSegmentFeatures) + " feature names");
+  if (!list->is_array() || list->AsArray().size() > kMaxSegmentFeatures) return expected;
+  for (const base::Json& name : list->AsArray()) {
+    if (!name.is_string() || name.AsString().empty()) return expected;
+    segments.push_back(name.AsString());
+  }
+  return segments;
+}
+
+}  // namespace
+
 base::Result<std::map<std::string, ScoreRule>> ReadScoreRules(const base::Json& endpoints) {
   std::map<std::string, ScoreRule> rules;
   if (endpoints.is_null()) return rules;
@@ -95,12 +125,15 @@ base::Result<std::map<std::string, ScoreRule>> ReadScoreRules(const base::Json& 
   for (const auto& [name, given] : endpoints.AsObject()) {
     const std::string field = "monitoring.endpoints." + name;
     if (!given.is_object())
-      return base::InvalidArgument(field,
-                                   "expected a mapping with score_output and positive_label");
-    TRY(base::RequireOnly(given, {"score_output", "positive_label"}).Annotate(field));
+      return base::InvalidArgument(
+          field, "expected a mapping with score_output, positive_label, task and segments");
+    TRY(base::RequireOnly(given, {"score_output", "positive_label", "task", "segments"})
+            .Annotate(field));
     ScoreRule& rule = rules[name];
     rule.score_output = TRY(base::OptionalString(given, "score_output")).value_or("");
     rule.positive_label = TRY(base::OptionalString(given, "positive_label")).value_or("");
+    rule.task = TRY(ReadTask(given, field));
+    rule.segments = TRY(ReadSegments(given, field));
   }
   return rules;
 }

@@ -46,7 +46,8 @@ struct MonitorSettings {
   std::vector<std::string> rules = {"prediction_psi", "feature_psi", "auc_drop", "error_rate"};
   std::string durability = "process";  // of predictions: "process" | "power"
   std::string label_durability = "power";
-  // {"<endpoint>": {"score_output": "probabilities", "positive_label": "yes"}}
+  // {"<endpoint>": {"score_output": "probabilities", "positive_label": "yes", "task": "binary",
+  // "segments": ["origin"]}}
   base::Json endpoints = base::Json::MakeObject();
 };
 // Settings monitoring.*
@@ -58,9 +59,42 @@ struct Span {
   friend bool operator==(const Span&, const Span&) = default;
 };
 
+// Of the rows whose score lies in (from, to]: how often the label was 1.
+struct ReliabilityBin {
+  double from = 0;
+  double to = 0;
+  int64_t n = 0;
+  double mean_score = 0;
+  Estimate observed;
+};
+
 struct WindowQuality {
-  QualityEstimates estimates;
+  Task task = Task::kBinary;
+  int64_t n = 0;
+  int64_t positives = 0;  // two classes
+  // Two classes: auc, pr_auc, log_loss, brier, calibration, accuracy, f1. More: accuracy, macro_f1.
+  // Numbers: rmse, mae. What the rows do not define (one class only) is not there.
+  std::map<std::string, Estimate, std::less<>> metrics;
+  std::vector<ReliabilityBin> reliability;  // two classes; bins without rows are left out
   double mean_label_delay_s = 0;
+
+  const Estimate* Find(std::string_view metric) const;
+};
+
+// A part of an endpoint's traffic; what is empty stands for all.
+struct Slice {
+  std::optional<int64_t> version = {};
+  std::optional<std::string> arm = {};
+  std::string segment_feature = {};  // of monitoring.endpoints.<e>.segments
+  std::string segment_value = {};    // "other": values beyond the limit
+  friend auto operator<=>(const Slice&, const Slice&) = default;
+};
+enum class Split { kNone, kVersion, kArm, kSegment };
+struct WindowQuery {
+  std::optional<base::Micros> from = {};
+  std::optional<base::Micros> until = {};
+  Slice slice = {};
+  Split split = Split::kNone;
 };
 
 // One window of an endpoint: of one version, or of all (version empty: counts and quality over all
@@ -70,12 +104,15 @@ struct WindowReport {
   Span window;
   bool closed = false;  // its end has passed
   std::optional<int64_t> version;
-  int64_t requests = 0;
-  int64_t failed_requests = 0;
-  int64_t predictions = 0;  // rows answered
-  int64_t labels = 0;       // rows with a label
+  std::optional<std::string> arm;  // empty: all arms
+  std::string segment_feature;     // empty: all segments
+  std::string segment_value;
+  int64_t requests = 0;         // of a segment: 0, a request may have rows of several
+  int64_t failed_requests = 0;  // of a segment: 0
+  int64_t predictions = 0;      // rows answered
+  int64_t labels = 0;           // rows with a label
   double label_coverage = 0;
-  std::optional<WindowQuality> quality;  // of the rows with a score and a two-class label
+  std::optional<WindowQuality> quality;  // of the rows whose label goes with their answer
   std::optional<int64_t> drift_version;
   std::map<std::string, double> psi;  // by feature
   std::optional<double> prediction_psi;
@@ -161,10 +198,10 @@ class Monitor {
                                                   std::optional<base::Micros> from,
                                                   std::optional<base::Micros> until,
                                                   std::optional<int64_t> version);
-  // Every version of every window, for tables and policies.
-  base::Result<std::vector<WindowReport>> WindowsByVersion(const std::string& endpoint,
-                                                           std::optional<base::Micros> from,
-                                                           std::optional<base::Micros> until);
+  // The same for a part of the traffic, and each window split by version, by arm or by segment.
+  // kInvalidArgument (field "segment") when the endpoint has no such segment feature.
+  base::Result<std::vector<WindowReport>> WindowsBy(const std::string& endpoint,
+                                                    const WindowQuery& query);
   // Window that starts at `start` (empty: the newest one with predictions), version empty: the one
   // with the most rows. kNotFound (reason "no_window"), kFailedPrecondition (reason "no_baseline":
   // its message says how many rows it waits for).

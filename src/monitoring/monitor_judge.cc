@@ -83,7 +83,7 @@ base::Status Monitor::State::JudgeWindow(const WindowToJudge& window, base::Micr
       TRY(Judge(report, window.endpoint, kDriftPart,
                 JudgeDrift(report, measured, window.endpoint, settings), now));
     }
-    const bool enough = report.quality && report.quality->estimates.n >= settings.min_labels;
+    const bool enough = report.quality && report.quality->n >= settings.min_labels;
     if (enough && !IsJudged(window.endpoint, version, start, kQualityPart)) {
       const auto reference = TRY(ReferenceOf(window.endpoint, version, "auc"));
       TRY(Judge(report, window.endpoint, kQualityPart,
@@ -120,11 +120,12 @@ void Monitor::State::ShowGauges(const WindowToJudge& window) {
                   {{"endpoint", window.endpoint}})
         .Set(*most->prediction_psi);
   }
-  if (most->quality && most->quality->estimates.auc) {
+  const Estimate* auc = most->quality ? most->quality->Find("auc") : nullptr;
+  if (auc != nullptr) {
     parts.metrics
         .GetGauge("slipway_monitoring_auc", "AUC on the labelled rows of the newest judged window.",
                   {{"endpoint", window.endpoint}})
-        .Set(most->quality->estimates.auc->value);
+        .Set(auc->value);
   }
 }
 

@@ -106,11 +106,11 @@ void Monitor::State::CountOutcome(const std::string& endpoint, Joined joined,
 }
 
 void Monitor::State::TellLabelled(const RowFacts& facts, const LabelInput& label) const {
-  if (!parts.on_labelled || !facts.score) return;
+  if (!parts.on_labelled || !facts.answer.score) return;
   const auto binary = BinaryLabel(label.value, table->RuleOf(facts.endpoint).positive_label);
   if (!binary) return;
-  parts.on_labelled(
-      {facts.endpoint, facts.version, label.prediction_id, facts.time, *facts.score, *binary});
+  parts.on_labelled({facts.endpoint, facts.version, label.prediction_id, facts.time,
+                     *facts.answer.score, *binary});
 }
 
 void Monitor::State::JoinPending(const PredictionView& view) {

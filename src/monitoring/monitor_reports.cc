@@ -6,6 +6,7 @@
 
 #include "monitoring/monitor_state.h"
 #include "monitoring/rules.h"
+#include "monitoring/windows/window_quality.h"
 
 namespace slipway::monitoring {
 namespace {
@@ -13,6 +14,51 @@ namespace {
 void AddTo(std::vector<int64_t>& total, const std::vector<int64_t>& counts) {
   total.resize(std::max(total.size(), counts.size()));
   for (size_t bin = 0; bin < counts.size(); ++bin) total[bin] += counts[bin];
+}
+
+bool Matches(const Slice& slice, const std::pair<int64_t, std::string>& version_and_arm) {
+  return (!slice.version || version_and_arm.first == *slice.version) &&
+         (!slice.arm || version_and_arm.second == *slice.arm);
+}
+
+// The id of the slice's segment; nullopt when no row has had that value.
+std::optional<SegmentKey> KeyOf(const EndpointState& endpoint, size_t feature,
+                                const std::string& value) {
+  const uint8_t id = endpoint.segments.Find(feature, value);
+  if (id == kOtherSegment && value != endpoint.segments.ValueOf(feature, kOtherSegment))
+    return std::nullopt;
+  return SegmentKey{static_cast<uint8_t>(feature), id};
+}
+
+struct Totals {
+  int64_t requests = 0;
+  int64_t failed_requests = 0;
+  int64_t rows = 0;
+  int64_t labelled_rows = 0;
+  base::Micros label_delay = 0;
+};
+
+// Of a slice of a window; `segment`: of its rows only those.
+Totals TotalsOf(const Window& window, const Slice& slice,
+                const std::optional<SegmentKey>& segment) {
+  Totals totals;
+  for (const auto& [key, cell] : window.cells) {
+    if (!Matches(slice, key)) continue;
+    if (slice.segment_feature.empty()) {
+      totals.requests += cell.requests;
+      totals.failed_requests += cell.failed_requests;
+      totals.rows += cell.rows;
+      totals.labelled_rows += cell.labelled_rows;
+      totals.label_delay += cell.label_delay;
+      continue;
+    }
+    const auto found = segment ? cell.segments.find(*segment) : cell.segments.end();
+    if (found == cell.segments.end()) continue;
+    totals.rows += found->second.rows;
+    totals.labelled_rows += found->second.labelled_rows;
+    totals.label_delay += found->second.label_delay;
+  }
+  return totals;
 }
 
 // The arms of one version together.
@@ -49,14 +95,6 @@ const VersionProfile* ProfileOf(const EndpointState& endpoint, int64_t version) 
   return found == endpoint.versions.end() ? nullptr : found->second.profile.get();
 }
 
-std::vector<int64_t> VersionsIn(const Window& window) {
-  std::vector<int64_t> versions;
-  for (const auto& [key, cell] : window.cells) {
-    if (versions.empty() || versions.back() != key.first) versions.push_back(key.first);
-  }
-  return versions;
-}
-
 // Those that are judged: what only answered without the registry is nobody's production.
 std::vector<int64_t> JudgedVersionsIn(const Window& window) {
   std::vector<int64_t> versions;
@@ -69,50 +107,79 @@ std::vector<int64_t> JudgedVersionsIn(const Window& window) {
 
 }  // namespace
 
-std::optional<WindowQuality> Monitor::State::QualityOf(base::Micros start, const Window& window,
-                                                       const std::string& endpoint,
-                                                       std::optional<int64_t> version) {
-  CachedQuality& cached = quality_cache[{endpoint, start, version.value_or(-1)}];
+base::Result<size_t> Monitor::State::SegmentFeature(const std::string& endpoint,
+                                                    const std::string& feature) const {
+  const std::vector<std::string>& features = table->RuleOf(endpoint).segments;
+  const auto found = std::find(features.begin(), features.end(), feature);
+  if (found == features.end()) {
+    return base::InvalidArgument("segment", "endpoint '" + endpoint + "' has no segment feature '" +
+                                                feature + "' (monitoring.endpoints." + endpoint +
+                                                ".segments)");
+  }
+  return static_cast<size_t>(found - features.begin());
+}
+
+std::optional<WindowQuality> Monitor::State::QualityOf(const std::string& name,
+                                                       const EndpointState& endpoint,
+                                                       base::Micros start, const Window& window,
+                                                       const Slice& slice) {
+  CachedQuality& cached = quality_cache[{name, start, slice}];
   if (cached.revision == window.revision) return cached.quality;
   cached = {window.revision, std::nullopt};
-  std::vector<ScoredLabel> scored;
-  int64_t labels = 0;
-  base::Micros delay = 0;
-  for (const auto& [key, cell] : window.cells) {
-    if (version && key.first != *version) continue;
-    labels += cell.labelled_rows;
-    delay += cell.label_delay;
-    std::copy_if(cell.scored.begin(), cell.scored.end(), std::back_inserter(scored),
-                 [](const ScoredLabel& row) { return !std::isnan(row.score); });
+  std::optional<SegmentKey> segment;
+  if (!slice.segment_feature.empty()) {
+    const auto feature = SegmentFeature(name, slice.segment_feature);
+    if (feature.ok()) segment = KeyOf(endpoint, *feature, slice.segment_value);
+    if (!segment) return std::nullopt;
   }
-  if (auto estimates = MeasureQuality(scored, kConfidence)) {
-    const double mean_delay = static_cast<double>(delay) / static_cast<double>(labels) /
-                              static_cast<double>(base::kSecond);
-    cached.quality = WindowQuality{*estimates, mean_delay};
+  std::vector<QualityRow> rows;
+  bool classes = false;
+  for (const auto& [key, cell] : window.cells) {
+    if (!Matches(slice, key)) continue;
+    classes = classes || cell.classes;
+    std::copy_if(cell.scored.begin(), cell.scored.end(), std::back_inserter(rows),
+                 [&](const QualityRow& row) {
+                   return !std::isnan(row.score) &&
+                          (!segment || row.segments[segment->first] == segment->second);
+                 });
+  }
+  const Task task = classes ? Task::kMulticlass : table->RuleOf(name).task;
+  cached.quality = MeasureWindow(rows, task, endpoint.classes.Names(), kConfidence);
+  if (cached.quality) {
+    const Totals totals = TotalsOf(window, slice, segment);
+    cached.quality->mean_label_delay_s = static_cast<double>(totals.label_delay) /
+                                         static_cast<double>(totals.labelled_rows) /
+                                         static_cast<double>(base::kSecond);
   }
   return cached.quality;
 }
 
 WindowReport Monitor::State::Report(const std::string& name, const EndpointState& endpoint,
-                                    base::Micros start, const Window& window,
-                                    std::optional<int64_t> version) {
+                                    base::Micros start, const Window& window, const Slice& slice) {
   WindowReport report;
   report.window = {start, start + table->window_length()};
   report.closed = report.window.end <= parts.clock.Now();
-  report.version = version;
-  for (const auto& [key, cell] : window.cells) {
-    if (version && key.first != *version) continue;
-    report.requests += cell.requests;
-    report.failed_requests += cell.failed_requests;
-    report.predictions += cell.rows;
-    report.labels += cell.labelled_rows;
+  report.version = slice.version;
+  report.arm = slice.arm;
+  report.segment_feature = slice.segment_feature;
+  report.segment_value = slice.segment_value;
+  std::optional<SegmentKey> segment;
+  if (!slice.segment_feature.empty()) {
+    const auto feature = SegmentFeature(name, slice.segment_feature);
+    if (feature.ok()) segment = KeyOf(endpoint, *feature, slice.segment_value);
   }
+  const Totals totals = TotalsOf(window, slice, segment);
+  report.requests = totals.requests;
+  report.failed_requests = totals.failed_requests;
+  report.predictions = totals.rows;
+  report.labels = totals.labelled_rows;
   if (report.predictions > 0) {
     report.label_coverage =
         static_cast<double>(report.labels) / static_cast<double>(report.predictions);
   }
-  report.quality = QualityOf(start, window, name, version);
-  const std::optional<int64_t> drift_version = version ? version : MainVersion(window);
+  report.quality = QualityOf(name, endpoint, start, window, slice);
+  if (!slice.segment_feature.empty() || slice.arm) return report;
+  const std::optional<int64_t> drift_version = slice.version ? slice.version : MainVersion(window);
   const VersionProfile* profile = drift_version ? ProfileOf(endpoint, *drift_version) : nullptr;
   if (profile == nullptr) return report;
   report.drift_version = drift_version;
@@ -145,19 +212,46 @@ DriftReport Monitor::State::DriftOf(const VersionProfile& profile, base::Micros 
   return report;
 }
 
-std::vector<WindowReport> Monitor::State::ReportsOf(
-    const std::string& endpoint, std::optional<base::Micros> from,
-    std::optional<base::Micros> until,
-    const std::function<std::vector<std::optional<int64_t>>(const Window&)>& choose) {
-  std::vector<WindowReport> reports;
-  const std::lock_guard lock(mutex);
-  const auto found = table->endpoints().find(endpoint);
-  if (found == table->endpoints().end()) return reports;
-  for (const auto& [start, window] : found->second.windows) {
-    if ((from && start + table->window_length() <= *from) || (until && start >= *until)) continue;
-    for (const std::optional<int64_t>& version : choose(window)) {
-      reports.push_back(Report(endpoint, found->second, start, window, version));
+std::vector<Slice> Monitor::State::SlicesOf(const std::string& name, const EndpointState& endpoint,
+                                            const Window& window, const WindowQuery& query) const {
+  std::set<Slice> slices;
+  const auto feature = query.split == Split::kSegment
+                           ? SegmentFeature(name, query.slice.segment_feature)
+                           : base::Result<size_t>(size_t{0});
+  for (const auto& [key, cell] : window.cells) {
+    if (!Matches(query.slice, key)) continue;
+    Slice slice = query.slice;
+    if (query.split == Split::kVersion) slice.version = key.first;
+    if (query.split == Split::kArm) slice.arm = key.second;
+    if (query.split != Split::kSegment) {
+      slices.insert(slice);
+      continue;
     }
+    for (const auto& [segment, counts] : cell.segments) {
+      if (!feature.ok() || segment.first != *feature) continue;
+      slice.segment_value = endpoint.segments.ValueOf(*feature, segment.second);
+      slices.insert(slice);
+    }
+  }
+  return {slices.begin(), slices.end()};
+}
+
+base::Result<std::vector<WindowReport>> Monitor::WindowsBy(const std::string& endpoint,
+                                                           const WindowQuery& query) {
+  Flush();
+  State& state = *state_;
+  if (!query.slice.segment_feature.empty())
+    TRY(state.SegmentFeature(endpoint, query.slice.segment_feature));
+  std::vector<WindowReport> reports;
+  const std::lock_guard lock(state.mutex);
+  const auto found = state.table->endpoints().find(endpoint);
+  if (found == state.table->endpoints().end()) return reports;
+  for (const auto& [start, window] : found->second.windows) {
+    if ((query.from && start + state.table->window_length() <= *query.from) ||
+        (query.until && start >= *query.until))
+      continue;
+    for (const Slice& slice : state.SlicesOf(endpoint, found->second, window, query))
+      reports.push_back(state.Report(endpoint, found->second, start, window, slice));
   }
   return reports;
 }
@@ -166,24 +260,7 @@ base::Result<std::vector<WindowReport>> Monitor::Windows(const std::string& endp
                                                          std::optional<base::Micros> from,
                                                          std::optional<base::Micros> until,
                                                          std::optional<int64_t> version) {
-  Flush();
-  return state_->ReportsOf(endpoint, from, until, [&](const Window& window) {
-    const std::vector<int64_t> versions = VersionsIn(window);
-    const bool there =
-        !version || std::find(versions.begin(), versions.end(), *version) != versions.end();
-    return there ? std::vector<std::optional<int64_t>>{version}
-                 : std::vector<std::optional<int64_t>>{};
-  });
-}
-
-base::Result<std::vector<WindowReport>> Monitor::WindowsByVersion(
-    const std::string& endpoint, std::optional<base::Micros> from,
-    std::optional<base::Micros> until) {
-  Flush();
-  return state_->ReportsOf(endpoint, from, until, [](const Window& window) {
-    const std::vector<int64_t> versions = VersionsIn(window);
-    return std::vector<std::optional<int64_t>>(versions.begin(), versions.end());
-  });
+  return WindowsBy(endpoint, {from, until, {.version = version}, Split::kNone});
 }
 
 base::Result<DriftReport> Monitor::Drift(const std::string& endpoint_name,
@@ -247,7 +324,7 @@ std::vector<Monitor::State::WindowToJudge> Monitor::State::CollectClosed(base::M
       }
       if (!open_parts) continue;
       for (const int64_t version : JudgedVersionsIn(window)) {
-        to_judge.versions.push_back(Report(name, endpoint, start, window, version));
+        to_judge.versions.push_back(Report(name, endpoint, start, window, {.version = version}));
         const VersionProfile* profile = ProfileOf(endpoint, version);
         if (profile != nullptr && !IsJudged(name, version, start, kDriftPart)) {
           to_judge.drift.emplace(version, DriftOf(*profile, start, window, version));

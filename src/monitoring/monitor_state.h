@@ -57,16 +57,18 @@ struct Monitor::State {
 
   // --- monitor_reports.cc; the first three under mutex
   WindowReport Report(const std::string& name, const EndpointState& endpoint, base::Micros start,
-                      const Window& window, std::optional<int64_t> version);
+                      const Window& window, const Slice& slice);
   DriftReport DriftOf(const VersionProfile& profile, base::Micros start, const Window& window,
                       int64_t version) const;
-  std::optional<WindowQuality> QualityOf(base::Micros start, const Window& window,
-                                         const std::string& endpoint,
-                                         std::optional<int64_t> version);
-  std::vector<WindowReport> ReportsOf(
-      const std::string& endpoint, std::optional<base::Micros> from,
-      std::optional<base::Micros> until,
-      const std::function<std::vector<std::optional<int64_t>>(const Window&)>& choose);
+  std::optional<WindowQuality> QualityOf(const std::string& name, const EndpointState& endpoint,
+                                         base::Micros start, const Window& window,
+                                         const Slice& slice);
+  // What `query` asks for of one window.
+  std::vector<Slice> SlicesOf(const std::string& name, const EndpointState& endpoint,
+                              const Window& window, const WindowQuery& query) const;
+  // Its place among the endpoint's segment features; kInvalidArgument (field "segment").
+  base::Result<size_t> SegmentFeature(const std::string& endpoint,
+                                      const std::string& feature) const;
   struct WindowToJudge {
     std::string endpoint;
     std::vector<WindowReport> versions;    // at least one
@@ -107,8 +109,7 @@ struct Monitor::State {
     int64_t revision = -1;
     std::optional<WindowQuality> quality;
   };
-  std::map<std::tuple<std::string, base::Micros, int64_t>, CachedQuality>
-      quality_cache;  // version -1: all
+  std::map<std::tuple<std::string, base::Micros, Slice>, CachedQuality> quality_cache;
 
   std::mutex judge_mutex;  // one Tick at a time
   std::set<std::tuple<std::string, int64_t, base::Micros, std::string>> judged;

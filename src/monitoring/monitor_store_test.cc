@@ -28,8 +28,8 @@ TEST_P(MonitorStore, ShowsAWindowsCountsDriftAndQuality) {
   EXPECT_EQ(windows[0].labels, 300);
   EXPECT_EQ(windows[0].label_coverage, 0.75);
   ASSERT_TRUE(windows[0].quality.has_value());
-  EXPECT_EQ(windows[0].quality->estimates.n, 300);
-  EXPECT_NEAR(windows[0].quality->estimates.auc->value, 5.0 / 6,
+  EXPECT_EQ(windows[0].quality->n, 300);
+  EXPECT_NEAR(windows[0].quality->Find("auc")->value, 5.0 / 6,
               0.05);  // labels drawn from uniform scores
   EXPECT_NEAR(windows[0].quality->mean_label_delay_s, 3600 * 0.625, 10);
   EXPECT_EQ(windows[0].drift_version, 1);
@@ -63,15 +63,15 @@ TEST_P(MonitorStore, TellsVersionsApartAndAddsThemUp) {
   const auto second = Traffic(0, 100, 2);
   LabelAll(first, 0);
   LabelAll(second, 0);
-  const auto by_version = monitor_->WindowsByVersion("flights", {}, {}).value();
+  const auto by_version = monitor_->WindowsBy("flights", {.split = Split::kVersion}).value();
   ASSERT_EQ(by_version.size(), 2u);
   EXPECT_EQ(by_version[0].version, 1);
   EXPECT_EQ(by_version[0].predictions, 300);
-  EXPECT_EQ(by_version[1].quality->estimates.n, 100);
+  EXPECT_EQ(by_version[1].quality->n, 100);
   const auto all = monitor_->Windows("flights", {}, {}, {}).value();
   EXPECT_EQ(all[0].predictions, 400);
   EXPECT_EQ(all[0].drift_version, 1);
-  EXPECT_EQ(all[0].quality->estimates.n, 400);
+  EXPECT_EQ(all[0].quality->n, 400);
   EXPECT_EQ(monitor_->Windows("flights", {}, {}, 2).value().size(), 1u);
   EXPECT_TRUE(monitor_->Windows("flights", {}, {}, 3).value().empty());
   EXPECT_TRUE(monitor_->Windows("none", {}, {}, {}).value().empty());
@@ -114,9 +114,9 @@ TEST_P(MonitorStore, ReopensTheQualityOfAWindowForLateLabels) {
   Start();
   const auto ids = Traffic(0, 100);
   LabelAll({ids.begin(), ids.begin() + 50}, 0);
-  EXPECT_EQ(monitor_->Windows("flights", {}, {}, {}).value()[0].quality->estimates.n, 50);
+  EXPECT_EQ(monitor_->Windows("flights", {}, {}, {}).value()[0].quality->n, 50);
   LabelAll({ids.begin() + 50, ids.end()}, 24 * 30);
-  EXPECT_EQ(monitor_->Windows("flights", {}, {}, {}).value()[0].quality->estimates.n, 100);
+  EXPECT_EQ(monitor_->Windows("flights", {}, {}, {}).value()[0].quality->n, 100);
 }
 
 TEST_P(MonitorStore, TellsOfEachLabelledRowOnce) {

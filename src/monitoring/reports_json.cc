@@ -15,13 +15,20 @@ Json ToJson(const Estimate& estimate) {
 }
 
 Json ToJson(const WindowQuality& quality) {
-  const QualityEstimates& estimates = quality.estimates;
-  Json json = Json::MakeObject({{"n", estimates.n}, {"positives", estimates.positives}});
-  if (estimates.auc) json.Set("auc", ToJson(*estimates.auc));
-  json.Set("accuracy", ToJson(estimates.accuracy));
-  json.Set("brier", ToJson(estimates.brier));
-  json.Set("log_loss", ToJson(estimates.log_loss));
+  Json json = Json::MakeObject({{"task", TaskName(quality.task)}, {"n", quality.n}});
+  if (quality.task == Task::kBinary) json.Set("positives", quality.positives);
+  for (const auto& [name, estimate] : quality.metrics) json.Set(name, ToJson(estimate));
   json.Set("mean_label_delay_s", quality.mean_label_delay_s);
+  if (quality.reliability.empty()) return json;
+  Json reliability = Json::MakeArray();
+  for (const ReliabilityBin& bin : quality.reliability) {
+    reliability.Append(Json::MakeObject({{"from", bin.from},
+                                         {"to", bin.to},
+                                         {"n", bin.n},
+                                         {"mean_score", bin.mean_score},
+                                         {"observed", ToJson(bin.observed)}}));
+  }
+  json.Set("reliability", std::move(reliability));
   return json;
 }
 
@@ -57,9 +64,19 @@ Json WindowJson(const Span& window, bool closed) {
 
 }  // namespace
 
+const Estimate* WindowQuality::Find(std::string_view metric) const {
+  const auto found = metrics.find(metric);
+  return found == metrics.end() ? nullptr : &found->second;
+}
+
 Json ToJson(const WindowReport& report) {
   Json json = WindowJson(report.window, report.closed);
   json.Set("version", report.version ? Json(*report.version) : Json());
+  json.Set("arm", report.arm ? Json(*report.arm) : Json());
+  json.Set("segment", report.segment_feature.empty()
+                          ? Json()
+                          : Json::MakeObject({{"feature", report.segment_feature},
+                                              {"value", report.segment_value}}));
   json.Set("requests", report.requests);
   json.Set("failed_requests", report.failed_requests);
   json.Set("predictions", report.predictions);

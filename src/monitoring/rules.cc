@@ -115,22 +115,21 @@ std::vector<Finding> JudgeDrift(const WindowReport& window, const DriftReport* d
 
 std::vector<Finding> JudgeQuality(const WindowReport& window, std::optional<double> reference_auc,
                                   const std::string& endpoint, const MonitorSettings& settings) {
-  if (!reference_auc || !window.quality || !window.quality->estimates.auc ||
-      !Wanted(settings, "auc_drop"))
-    return {};
-  const Estimate& auc = *window.quality->estimates.auc;
+  const Estimate* measured = window.quality ? window.quality->Find("auc") : nullptr;
+  if (!reference_auc || measured == nullptr || !Wanted(settings, "auc_drop")) return {};
+  const Estimate& auc = *measured;
   const double drop = *reference_auc - auc.value;
   Finding finding = Begin("auc_drop", "critical", window, endpoint, drop, settings.auc_drop);
   finding.breached = drop > settings.auc_drop && auc.upper < *reference_auc;
   finding.calm = drop < settings.auc_drop * settings.resolve_ratio;
   finding.summary = "The AUC of " + Subject(finding) + " is " + Number(auc.value) + " [" +
                     Number(auc.lower) + ", " + Number(auc.upper) + "] on " +
-                    std::to_string(window.quality->estimates.n) + " labelled rows, " +
-                    Number(drop) + " under its " + Number(*reference_auc) +
-                    " at the gate (threshold " + Number(settings.auc_drop) + ").";
+                    std::to_string(window.quality->n) + " labelled rows, " + Number(drop) +
+                    " under its " + Number(*reference_auc) + " at the gate (threshold " +
+                    Number(settings.auc_drop) + ").";
   finding.data.Set("reference", *reference_auc);
   finding.data.Set("auc", auc.value);
-  finding.data.Set("n", window.quality->estimates.n);
+  finding.data.Set("n", window.quality->n);
   return {std::move(finding)};
 }
 

@@ -18,8 +18,8 @@ WindowReport WindowOfVersion3() {
 WindowReport WithAuc(double value, double lower, double upper) {
   WindowReport window = WindowOfVersion3();
   WindowQuality quality;
-  quality.estimates.n = 900;
-  quality.estimates.auc = Estimate{value, lower, upper};
+  quality.n = 900;
+  quality.metrics["auc"] = {value, lower, upper};
   window.quality = quality;
   return window;
 }

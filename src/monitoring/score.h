@@ -5,15 +5,19 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "monitoring/labels.h"
 #include "monitoring/record_codec.h"
 
 namespace slipway::monitoring {
 
 // How one endpoint's answers and labels are read (setting monitoring.endpoints).
 struct ScoreRule {
-  std::string score_output;    // empty: "probabilities", or else the last floating-point output
-  std::string positive_label;  // names the column when the output says what its columns mean
+  std::string score_output = {};  // empty: "probabilities", or else the last floating-point output
+  std::string positive_label = {};  // names the column when the output says what its columns mean
+  Task task = Task::kAuto;
+  std::vector<std::string> segments = {};  // features by which rows are told apart
 };
 
 struct ScoreColumn {

@@ -21,9 +21,14 @@ size_t RowKeyHash::operator()(const RowKey& key) const {
 
 RowFacts FactsOf(const PredictionView& view, int64_t row, const ScoreRule& rule) {
   RowFacts facts{{view.id, row}, std::string(view.endpoint), view.version, std::string(view.arm),
-                 view.time,      view.status_code != 0,      std::nullopt};
-  const auto score = facts.failed ? std::nullopt : FindScore(view, rule);
-  if (score && !std::isnan(score->At(row))) facts.score = score->At(row);
+                 view.time,      view.status_code != 0,      {},           {}};
+  if (facts.failed) return facts;
+  facts.answer = AnswerOf(view, row, rule);
+  for (const std::string& feature : rule.segments) {
+    SegmentReader reader(view, feature);
+    reader.Skip(row);
+    facts.segments.push_back(reader.Next());
+  }
   return facts;
 }
 
@@ -77,6 +82,7 @@ void WindowTable::Count(const PredictionView& view, std::string_view bytes) {
     return;
   }
   cell.rows += view.rows;
+  CountSegments(endpoint, view, cell);
   auto [entry, is_new] = endpoint.versions.try_emplace(view.version);
   VersionState& version = entry->second;
   if (is_new) {
@@ -87,6 +93,18 @@ void WindowTable::Count(const PredictionView& view, std::string_view bytes) {
     version.profile->Count(view, RuleOf(view.endpoint), cell.bins);
   } else if (IsTabular(view)) {  // of an image no baseline is made, so none is kept for it
     Hold(endpoint, version, view, bytes);
+  }
+}
+
+void WindowTable::CountSegments(EndpointState& endpoint, const PredictionView& view,
+                                Cell& cell) const {
+  const std::vector<std::string>& features = RuleOf(view.endpoint).segments;
+  for (size_t i = 0; i < features.size(); ++i) {
+    SegmentReader reader(view, features[i]);
+    for (int64_t row = 0; row < view.rows; ++row) {
+      const uint8_t id = endpoint.segments.IdOf(i, reader.Next());
+      ++cell.segments[{static_cast<uint8_t>(i), id}].rows;
+    }
   }
 }
 
@@ -178,15 +196,27 @@ void WindowTable::Withdraw(JoinedLabel& label) const {
   label.scored = -1;
 }
 
-void WindowTable::AddScored(JoinedLabel& label, const RowFacts& facts) const {
-  const auto truth = BinaryLabel(label.value, RuleOf(facts.endpoint).positive_label);
-  if (!truth || !facts.score || label.cell == nullptr) return;
+void WindowTable::AddScored(EndpointState& endpoint, JoinedLabel& label,
+                            const RowFacts& facts) const {
+  if (label.cell == nullptr) return;
+  const ScoreRule& rule = RuleOf(facts.endpoint);
+  auto row = Pair(facts.answer, label.value, rule, endpoint.classes);
+  if (!row) return;
   if (static_cast<int64_t>(label.cell->scored.size()) >= kMaxLabelsInWindow) {
     ++label.cell->labels_beyond_limit;
     return;
   }
   label.scored = static_cast<int64_t>(label.cell->scored.size());
-  label.cell->scored.push_back({*facts.score, *truth});
+  label.cell->classes = TellsClassesApart(rule, facts.answer.score_width);
+  row->segments = label.segments;
+  label.cell->scored.push_back(*row);
+}
+
+void WindowTable::AddDelay(JoinedLabel& label, const RowFacts& facts, base::Micros delay) {
+  if (label.cell == nullptr) return;
+  label.cell->label_delay += delay;
+  for (size_t i = 0; i < facts.segments.size(); ++i)
+    label.cell->segments[{static_cast<uint8_t>(i), label.segments[i]}].label_delay += delay;
 }
 
 Joined WindowTable::Join(const RowFacts& facts, const LabelValue& value, base::Micros time) {
@@ -199,12 +229,12 @@ Joined WindowTable::Join(const RowFacts& facts, const LabelValue& value, base::M
   if (!is_new) {
     const bool same = label.value == value;
     if (time < label.time) return same ? Joined::kDuplicate : Joined::kOutdated;
-    if (label.cell != nullptr) label.cell->label_delay += time - label.time;
+    AddDelay(label, facts, time - label.time);
     label.time = time;
     if (same) return Joined::kDuplicate;
     Withdraw(label);
     label.value = value;
-    AddScored(label, facts);
+    AddScored(found->second, label, facts);
     return Joined::kCorrected;
   }
   label.value = value;
@@ -212,8 +242,12 @@ Joined WindowTable::Join(const RowFacts& facts, const LabelValue& value, base::M
   if (!facts.failed) {
     label.cell = &window->cells[{facts.version, facts.arm}];
     ++label.cell->labelled_rows;
-    label.cell->label_delay += time - facts.time;
-    AddScored(label, facts);
+    for (size_t i = 0; i < facts.segments.size(); ++i) {
+      label.segments[i] = found->second.segments.Find(i, facts.segments[i]);
+      ++label.cell->segments[{static_cast<uint8_t>(i), label.segments[i]}].labelled_rows;
+    }
+    AddDelay(label, facts, time - facts.time);
+    AddScored(found->second, label, facts);
   }
   if (++labels_ > max_labels_) SealLabels();
   return Joined::kNew;

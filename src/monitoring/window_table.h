@@ -17,6 +17,8 @@
 #include "monitoring/labels.h"
 #include "monitoring/monitor.h"
 #include "monitoring/version_profile.h"
+#include "monitoring/windows/segments.h"
+#include "monitoring/windows/truth.h"
 
 namespace slipway::monitoring {
 
@@ -39,7 +41,8 @@ struct RowFacts {
   std::string arm;
   base::Micros time = 0;
   bool failed = false;
-  std::optional<double> score;
+  Answer answer;
+  std::vector<std::string> segments;  // values, one a segment feature of the rule
 };
 RowFacts FactsOf(const PredictionView& view, int64_t row, const ScoreRule& rule);
 
@@ -48,13 +51,24 @@ inline constexpr std::string_view kUnmanagedArm = "unmanaged";
 
 enum class Joined { kNew, kDuplicate, kCorrected, kOutdated, kTooOld };
 
+// Of the rows of one version and arm in one segment.
+struct SegmentCounts {
+  int64_t rows = 0;
+  int64_t labelled_rows = 0;
+  base::Micros label_delay = 0;
+  BinCounts bins;
+};
+using SegmentKey = std::pair<uint8_t, uint8_t>;  // segment feature, value id
+
 // One version's part of a window (one arm of it).
 struct Cell {
   int64_t requests = 0;
   int64_t failed_requests = 0;
   int64_t rows = 0;  // answered
   BinCounts bins;
-  std::vector<ScoredLabel> scored;  // NaN score: withdrawn by a correction
+  std::vector<QualityRow> scored;
+  bool classes = false;  // `scored` tells more than two classes apart
+  std::map<SegmentKey, SegmentCounts> segments;
   int64_t labelled_rows = 0;
   base::Micros label_delay = 0;  // sum over labelled rows
   int64_t labels_beyond_limit = 0;
@@ -65,6 +79,7 @@ struct JoinedLabel {
   base::Micros time = 0;
   Cell* cell = nullptr;  // nullptr: of a failed prediction
   int64_t scored = -1;   // place in cell->scored
+  SegmentIds segments{};
 };
 
 struct Window {
@@ -85,6 +100,8 @@ struct VersionState {
 };
 
 struct EndpointState {
+  SegmentIndex segments;
+  ClassIndex classes;
   std::map<int64_t, VersionState> versions;
   std::map<base::Micros, Window> windows;  // by start
   base::Micros sealed_before = std::numeric_limits<base::Micros>::min();
@@ -125,8 +142,10 @@ class WindowTable {
   void Hold(EndpointState& endpoint, VersionState& version, const PredictionView& view,
             std::string_view bytes);
   void Adopt(EndpointState& endpoint, VersionState& version, Baseline baseline);
-  void AddScored(JoinedLabel& label, const RowFacts& facts) const;
+  void CountSegments(EndpointState& endpoint, const PredictionView& view, Cell& cell) const;
+  void AddScored(EndpointState& endpoint, JoinedLabel& label, const RowFacts& facts) const;
   void Withdraw(JoinedLabel& label) const;
+  static void AddDelay(JoinedLabel& label, const RowFacts& facts, base::Micros delay);
   void SealLabels();
 
   const base::Micros origin_;

@@ -165,16 +165,44 @@ base::Result<Json> AddLabels(const Parts& parts, const net::HttpRequest& request
                            {"unmatched", outcome.unmatched}});
 }
 
+// "feature=value", of a segment feature.
+base::Status ReadSegment(const std::string& text, monitoring::Slice& slice) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0)
+    return base::InvalidArgument("segment", "expected feature=value, got '" + text + "'");
+  slice.segment_feature = text.substr(0, equals);
+  slice.segment_value = text.substr(equals + 1);
+  return base::Status::Ok();
+}
+
+base::Result<monitoring::Slice> SliceOf(const net::HttpRequest& request) {
+  monitoring::Slice slice;
+  slice.version = TRY(NumberQuery(request, "version"));
+  slice.arm = request.GetQuery("arm");
+  if (const auto segment = request.GetQuery("segment")) TRY(ReadSegment(*segment, slice));
+  return slice;
+}
+
 base::Result<Json> ListWindows(monitoring::Monitor& monitor, const net::HttpRequest& request) {
-  const std::string& endpoint = request.GetParam("endpoint");
-  const auto from = TRY(TimeQuery(request, "from"));
-  const auto until = TRY(TimeQuery(request, "until"));
+  monitoring::WindowQuery query;
+  query.from = TRY(TimeQuery(request, "from"));
+  query.until = TRY(TimeQuery(request, "until"));
+  query.slice = TRY(SliceOf(request));
   const int64_t limit = TRY(LimitOf(request));
-  const bool by_version = request.GetQuery("by").value_or("") == "version";
-  auto reports =
-      by_version
-          ? TRY(monitor.WindowsByVersion(endpoint, from, until))
-          : TRY(monitor.Windows(endpoint, from, until, TRY(NumberQuery(request, "version"))));
+  const std::string by = request.GetQuery("by").value_or("");
+  constexpr std::string_view kBySegment = "segment:";
+  if (by == "version") {
+    query.split = monitoring::Split::kVersion;
+  } else if (by == "arm") {
+    query.split = monitoring::Split::kArm;
+  } else if (by.starts_with(kBySegment)) {
+    query.split = monitoring::Split::kSegment;
+    query.slice.segment_feature = by.substr(kBySegment.size());
+  } else if (!by.empty()) {
+    return base::InvalidArgument("by",
+                                 "expected version, arm or segment:FEATURE, got '" + by + "'");
+  }
+  const auto reports = TRY(monitor.WindowsBy(request.GetParam("endpoint"), query));
   Json windows = Json::MakeArray();
   const size_t skip =
       reports.size() > static_cast<size_t>(limit) ? reports.size() - static_cast<size_t>(limit) : 0;
