@@ -209,7 +209,8 @@ void Assembly::AddGates(registry::Registry& registry, const GateParts& parts) co
   registry.AddGate(lifecycle::MakeGoldenOutputsGate(registry, parts.endpoints));
   registry.AddGate(registry::MakeUnsafePickleGate(parts.blobs));
   registry.AddGate(lifecycle::MakeSignatureCompatibleGate(parts.endpoints));
-  registry.AddGate(lifecycle::MakeBetterThanProductionGate(parts.contests));
+  registry.AddGate(
+      lifecycle::MakeBetterThanProductionGate(parts.contests, parts.holdouts, parts.endpoints));
   registry.AddGate(lifecycle::MakeLatencyBudgetGate(parts.endpoints));
   registry.AddGate(lifecycle::MakeExternalCommandGate(registry));
   registry.AddGate(lifecycle::MakeVetoWebhookGate(parts.client));

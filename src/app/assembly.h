@@ -16,6 +16,7 @@
 #include "base/metrics.h"
 #include "inference/runtime.h"
 #include "lifecycle/contest.h"
+#include "lifecycle/holdouts.h"
 #include "monitoring/alert_sink.h"
 #include "net/grpc_server.h"
 #include "net/http.h"
@@ -56,6 +57,7 @@ struct GateParts {
   storage::Blobs& blobs;
   traffic::Endpoints& endpoints;
   lifecycle::Contests& contests;
+  lifecycle::Holdouts& holdouts;
   const net::HttpClient& client;
   const Settings& settings;
 };

@@ -21,6 +21,7 @@
 #include "embedded/web.h"
 #include "events/migrations.h"
 #include "inference/probe.h"
+#include "lifecycle/migrations.h"
 #include "monitoring/migrations.h"
 #include "pipelines/migrations.h"
 #include "registry/migrations.h"
@@ -72,7 +73,7 @@ std::vector<storage::Migration> AllMigrations(const Assembly& assembly) {
   std::vector<storage::Migration> all;
   for (const auto& room :
        {events::Migrations(), tracking::Migrations(), registry::Migrations(), traffic::Migrations(),
-        monitoring::Migrations(), pipelines::Migrations()}) {
+        monitoring::Migrations(), pipelines::Migrations(), lifecycle::Migrations()}) {
     all.insert(all.end(), room.begin(), room.end());
   }
   const std::vector<storage::Migration> rows = assembly.Migrations();
@@ -131,6 +132,7 @@ struct Server::State {
   std::unique_ptr<monitoring::Monitor> monitor;
   std::unique_ptr<pipelines::Pipelines> pipelines;
   std::unique_ptr<lifecycle::Contests> contests;
+  std::unique_ptr<lifecycle::Holdouts> holdouts;
   std::unique_ptr<lifecycle::Lifecycle> lifecycle;
   std::unique_ptr<serving::Recorder> recorder;
   std::unique_ptr<serving::OutcomeObserver> observer;
@@ -197,8 +199,9 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
       settings.monitoring, settings.process.data);
   contests = std::make_unique<lifecycle::Contests>(*registry, *endpoints, *monitor,
                                                    settings.lifecycle.contest);
-  assembly.AddGates(*registry,
-                    {*database, *clock, *blobs, *endpoints, *contests, *client, settings});
+  holdouts = std::make_unique<lifecycle::Holdouts>(*database, *blobs, *events, *clock);
+  assembly.AddGates(
+      *registry, {*database, *clock, *blobs, *endpoints, *contests, *holdouts, *client, settings});
   TRY(serving::ParseLimits(settings.serving.rate_limits));
   recorder = RecordTo(*monitor);
   observer = ObserveWith(*rollouts);
@@ -257,7 +260,7 @@ void Server::State::BuildFront(const Assembly& assembly) {
   for (const embedded::File& file : embedded::Web()) web.push_back({file.path, file.bytes});
   api::native::Register(router,
                         {process, *clock, metrics, *events, *registry, *endpoints, *repository,
-                         *rollouts, *monitor, *pipelines, *lifecycle, *pool, *database},
+                         *rollouts, *monitor, *pipelines, *lifecycle, *holdouts, *pool, *database},
                         web);
   assembly.AddProtocols({router, *grpc, settings, metrics, *database, *blobs, *clock, *tracking,
                          *registry, *predictor, *repository, *webhooks,

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/nearest.h"
+#include "base/yaml.h"
 
 namespace slipway::base {
 
@@ -37,6 +38,13 @@ class Reader {
   }
 
   std::vector<YamlSetting> Take() { return std::move(rows_); }
+
+  Result<YamlTree> ReadTree(const YAML::Node& node) {
+    YamlTree tree;
+    tree.tree = TRY(ToJson(node, "", 0));
+    tree.places = std::move(places_);
+    return tree;
+  }
 
   std::string Where(const YAML::Mark& mark) const {
     return name_ + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
@@ -68,6 +76,7 @@ class Reader {
   Result<Given> ToGiven(const YAML::Node& node, const std::string& key, const std::string& type) {
     if (type == "json") {
       Json tree = TRY(ToJson(node, key, 0));
+      places_.clear();
       return Given(std::move(tree));
     }
     if (type == "list of strings" && node.IsSequence()) {
@@ -85,20 +94,27 @@ class Reader {
                                         : "expected one value (" + type + ")");
   }
 
+  // `key`: the path to the node.
   Result<Json> ToJson(const YAML::Node& node, const std::string& key, int depth) {
     if (++nodes_ > kMostNodes || depth > kMostDepth) return At(node, key, "too large or too deep");
+    places_.emplace(key, Where(node.Mark()));
     if (node.IsScalar()) return ScalarToJson(node);
     Json tree;
     if (node.IsSequence()) {
       tree = Json::MakeArray();
-      for (const YAML::Node& item : node) tree.Append(TRY(ToJson(item, key, depth + 1)));
+      for (const YAML::Node& item : node) {
+        const std::string at = key + "[" + std::to_string(tree.AsArray().size()) + "]";
+        tree.Append(TRY(ToJson(item, at, depth + 1)));
+      }
     } else if (node.IsMap()) {
       tree = Json::MakeObject();
       for (const auto& pair : node) {
         if (!pair.first.IsScalar()) return At(pair.first, key, "a name must be plain text");
         if (tree.Find(pair.first.Scalar()) != nullptr)
           return At(pair.first, key, "\"" + pair.first.Scalar() + "\" stands twice");
-        tree.Set(pair.first.Scalar(), TRY(ToJson(pair.second, key, depth + 1)));
+        const std::string at = (key.empty() ? "" : key + ".") + pair.first.Scalar();
+        places_.emplace(at, Where(pair.first.Mark()));
+        tree.Set(pair.first.Scalar(), TRY(ToJson(pair.second, at, depth + 1)));
       }
     }
     return tree;
@@ -126,6 +142,7 @@ class Reader {
   const std::string& name_;
   const std::map<std::string, std::string>& types_;
   std::vector<YamlSetting> rows_;
+  std::map<std::string, std::string> places_;
   int nodes_ = 0;
 };
 
@@ -140,6 +157,28 @@ Result<std::vector<YamlSetting>> ReadYamlSettings(const std::string& text, const
     return InvalidArgument("", reader.Where(error.mark) + ": " + error.msg, "bad_yaml");
   }
   return reader.Take();
+}
+
+std::string YamlTree::PlaceOf(std::string path) const {
+  while (true) {
+    const auto place = places.find(path);
+    if (place != places.end()) return place->second;
+    const size_t end = path.find_last_of(".[");
+    if (end == std::string::npos) break;
+    path.resize(end);
+  }
+  const auto root = places.find("");
+  return root == places.end() ? "" : root->second;
+}
+
+Result<YamlTree> ReadYaml(const std::string& text, const std::string& name) {
+  const std::map<std::string, std::string> none;
+  Reader reader(name, none);
+  try {
+    return reader.ReadTree(YAML::Load(text));
+  } catch (const YAML::Exception& error) {
+    return InvalidArgument("", reader.Where(error.mark) + ": " + error.msg, "bad_yaml");
+  }
 }
 
 }  // namespace slipway::base

@@ -2,11 +2,14 @@
 // From what was typed to one HTTP call of the native API.
 #include <charconv>
 
+#include "base/files.h"
 #include "cli/command.h"
 #include "net/http_client.h"
 
 namespace slipway::cli {
 namespace {
+
+constexpr int64_t kMostFileBytes = 1LL << 30;
 
 base::Result<base::Json> BodyValue(const Argument& argument, const std::string& text) {
   if (argument.kind == Kind::kFlag) return base::Json(text == "true");
@@ -50,9 +53,17 @@ base::Result<Prepared> Prepare(const Command& command,
       case Place::kBody:
         body.Set(argument.name, value);
         break;
+      case Place::kFile:
+        prepared.body = TRY(base::ReadFile(found->second, kMostFileBytes));
+        prepared.target += separator + std::string("file=") + net::PercentEncode(found->second);
+        separator = '&';
+        if (prepared.body.empty())
+          return base::InvalidArgument(std::string(argument.name), found->second + " is empty");
+        break;
     }
   }
-  if (command.method == "POST") prepared.body = body.Dump();
+  const bool has_body = command.method == "POST" || command.method == "PUT";
+  if (has_body && prepared.body.empty()) prepared.body = body.Dump();
   return prepared;
 }
 

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -71,10 +72,13 @@ CLI::App* NounOf(CLI::App& app, const std::string& noun) {
 void AddCommand(CLI::App& app, const Command& command, const Global& global,
                 std::function<int()>& chosen) {
   CLI::App* parent = &app;
-  if (!command.verb.empty()) {
-    parent = NounOf(app, std::string(command.noun));
+  std::string name(command.noun);
+  for (std::string_view rest = command.verb; !rest.empty();) {
+    const size_t end = std::min(rest.find(' '), rest.size());
+    parent = NounOf(*parent, name);
+    name = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
   }
-  const std::string name(command.verb.empty() ? command.noun : command.verb);
   CLI::App* sub = parent->add_subcommand(name, std::string(command.help));
   auto typed = std::make_shared<std::map<std::string, std::string>>();
   for (const Argument& argument : command.arguments) {

@@ -14,7 +14,7 @@
 
 namespace slipway::cli {
 
-enum class Place { kPath, kQuery, kBody };
+enum class Place { kPath, kQuery, kBody, kFile };  // kFile: of the file that is the whole body
 enum class Kind { kText, kInteger, kFlag };
 
 struct Argument {
@@ -33,7 +33,7 @@ struct Column {
 
 struct Command {
   std::string_view noun;
-  std::string_view verb;  // empty: the noun alone ("rollback")
+  std::string_view verb;  // empty: the noun alone ("rollback"); "policy apply": a word below a word
   std::string_view help;
   std::string_view method;
   std::string_view path;
@@ -50,7 +50,8 @@ struct Answer {
   std::string text;  // the body as it came
 };
 
-// The target and body of a call from what was typed (name -> text; a flag is "true").
+// The target and body of a call from what was typed (name -> text; a flag is "true"); files are
+// read.
 struct Prepared {
   std::string target;
   std::string body;

@@ -27,7 +27,12 @@ inline Argument Body(std::string_view name, Kind kind, std::string_view help,
   return {name, Place::kBody, kind, required, help};
 }
 
+inline Argument FileBody(std::string_view name, std::string_view help) {
+  return {name, Place::kFile, Kind::kText, true, help};
+}
+
 std::vector<Command> GateCommands();
+std::vector<Command> HoldoutCommands();
 std::vector<Command> AuditCommands();
 
 }  // namespace slipway::cli

@@ -378,9 +378,10 @@ std::span<const Command> Commands() {
   static const std::vector<Command> commands = [] {
     std::vector<Command> all;
     for (const auto& part :
-         {ModelCommands(), VersionCommands(), LineageCommands(), GateCommands(), TrafficCommands(),
-          TuneCommands(), RolloutCommands(), PredictionCommands(), WatchCommands(), EventCommands(),
-          AuditCommands(), PipelineCommands(), ServerCommands()}) {
+         {ModelCommands(), VersionCommands(), LineageCommands(), GateCommands(), HoldoutCommands(),
+          TrafficCommands(), TuneCommands(), RolloutCommands(), PredictionCommands(),
+          WatchCommands(), EventCommands(), AuditCommands(), PipelineCommands(),
+          ServerCommands()}) {
       all.insert(all.end(), part.begin(), part.end());
     }
     return all;

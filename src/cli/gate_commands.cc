@@ -23,14 +23,6 @@ std::vector<Command> JudgingCommands() {
        "gates",
        {{"GATE", "gate"}, {"GUARDS", "guards"}, {"WHAT", "help"}}},
       {"gates",
-       "policy",
-       "What the policy says now and said before",
-       "GET",
-       "/api/v1/gates/policy",
-       {},
-       "",
-       {}},
-      {"gates",
        "run",
        "Let the gates of a stage judge a version in the background",
        "POST",
@@ -64,6 +56,48 @@ std::vector<Command> JudgingCommands() {
         {"OUTCOME", "outcome"},
         {"OVERRIDDEN", "overridden"},
         {"SUMMARY", "summary"}}},
+  };
+}
+
+std::vector<Command> PolicyCommands() {
+  const Argument file = FileBody("file", "YAML: roles, override, rules (docs/gates.md)");
+  const Argument reason = {"reason", Place::kQuery, Kind::kText, false,
+                           "why; kept in the event (needed)"};
+  const Argument expected = {"expected", Place::kQuery, Kind::kInteger, false,
+                             "only if this version of the policy still holds"};
+  return {
+      {"gates",
+       "policy show",
+       "The policy that holds, and those that held before",
+       "GET",
+       "/api/v1/gates/policy",
+       {},
+       "",
+       {}},
+      {"gates",
+       "policy check",
+       "Whether a file is a policy; what is wrong in it by line and column",
+       "POST",
+       "/api/v1/gates/policy/check",
+       {file},
+       "",
+       {}},
+      {"gates",
+       "policy apply",
+       "Replace the policy by a file's, at once",
+       "PUT",
+       "/api/v1/gates/policy",
+       {file, reason, expected},
+       "",
+       {}},
+      {"gates",
+       "policy reset",
+       "Go back to the policy of the settings",
+       "DELETE",
+       "/api/v1/gates/policy",
+       {reason, expected},
+       "",
+       {}},
   };
 }
 
@@ -122,8 +156,41 @@ std::vector<Command> WordCommands() {
 
 std::vector<Command> GateCommands() {
   std::vector<Command> all = JudgingCommands();
+  for (Command& command : PolicyCommands()) all.push_back(std::move(command));
   for (Command& command : WordCommands()) all.push_back(std::move(command));
   return all;
+}
+
+std::vector<Command> HoldoutCommands() {
+  return {
+      {"holdouts",
+       "list",
+       "Registered holdouts: labelled rows that candidates are measured on",
+       "GET",
+       "/api/v1/holdouts",
+       {},
+       "holdouts",
+       {{"NAME", "name"},
+        {"VERSION", "version"},
+        {"ROWS", "rows"},
+        {"LABEL", "label"},
+        {"SEGMENTS", "segments"},
+        {"SHA256", "sha256"},
+        {"ACTOR", "actor"},
+        {"CREATED", "created"}}},
+      {"holdouts",
+       "add",
+       "Register a CSV, .npz or JSON file of labelled rows; a model's own name makes it that "
+       "model's",
+       "POST",
+       "/api/v1/holdouts/{holdout}",
+       {PathText("holdout", "its name; a model's own makes it that model's"),
+        FileBody("file", "the rows"),
+        {"label", Place::kQuery, Kind::kText, true, "column of the label"},
+        Query("segments", "columns that parts of the rows are told by, with commas between")},
+       "",
+       {}},
+  };
 }
 
 std::vector<Command> AuditCommands() {

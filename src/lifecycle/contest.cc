@@ -86,7 +86,7 @@ base::Result<std::vector<double>> Contests::ScoresOf(const Window& window, const
         "cannot_score", "version " + std::to_string(version) + " does not take the logged rows: " +
                             request.status().field() + ": " + request.status().message());
   }
-  return Scores(TRY(RunAndWait(*loaded, std::move(request).TakeValue())), "");
+  return ScoreRows(*loaded, std::move(request).TakeValue(), "");
 }
 
 base::Result<Contest> Contests::Hold(const std::string& model,

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "lifecycle/contest.h"
+#include "lifecycle/holdouts.h"
 #include "net/http_client.h"
 #include "registry/registry.h"
 #include "traffic/endpoints.h"
@@ -18,10 +19,12 @@ std::unique_ptr<registry::Gate> MakeModelLoadsGate(traffic::Endpoints& endpoints
 // without a golden set fails, and the summary says how to log one.
 std::unique_ptr<registry::Gate> MakeGoldenOutputsGate(registry::Registry& registry,
                                                       traffic::Endpoints& endpoints);
-// "better_than_production": on the newest labelled window, by the configured margin and with a
-// paired bootstrap bound above zero. Not run (and so not in the way) while there is no production
-// version or too few labelled rows.
-std::unique_ptr<registry::Gate> MakeBetterThanProductionGate(Contests& contests);
+// "better_than_production": by the configured margin and with a paired bootstrap bound above zero,
+// on the holdout that the policy names or that bears the model's name, by any metric and in every
+// segment; without one on the newest labelled window, by AUC. Not run (and so not in the way) while
+// there is no production version, or neither holdout nor enough labelled rows.
+std::unique_ptr<registry::Gate> MakeBetterThanProductionGate(Contests& contests, Holdouts& holdouts,
+                                                             traffic::Endpoints& endpoints);
 
 // "signature_compatible": who calls production can call it; what breaks, by field. Not run without
 // production.

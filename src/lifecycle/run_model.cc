@@ -2,10 +2,16 @@
 // Gates run models off the request path.
 #include "lifecycle/run_model.h"
 
+#include <algorithm>
 #include <future>
 #include <memory>
 
 namespace slipway::lifecycle {
+namespace {
+
+constexpr int64_t kRowsARun = 8192;
+
+}  // namespace
 
 base::Result<inference::Response> RunAndWait(inference::LoadedModel& model,
                                              inference::Request request) {
@@ -37,6 +43,23 @@ base::Result<std::vector<double>> Scores(const inference::Response& response,
   scores.reserve(static_cast<size_t>(rows));
   for (int64_t row = 0; row < rows; ++row)
     scores.push_back(chosen->NumberAt(row * width + width - 1));
+  return scores;
+}
+
+base::Result<std::vector<double>> ScoreRows(inference::LoadedModel& model,
+                                            inference::Request request, const std::string& output) {
+  const int64_t rows = request.inputs.empty() ? 0 : request.inputs.front().tensor.rows();
+  if (!model.description().batchable || rows <= kRowsARun)
+    return Scores(TRY(RunAndWait(model, std::move(request))), output);
+  std::vector<double> scores;
+  for (int64_t begin = 0; begin < rows; begin += kRowsARun) {
+    const int64_t end = std::min(rows, begin + kRowsARun);
+    inference::Request piece;
+    for (const inference::NamedTensor& input : request.inputs)
+      piece.inputs.push_back({input.name, input.tensor.Slice(begin, end)});
+    const auto some = TRY(Scores(TRY(RunAndWait(model, std::move(piece))), output));
+    scores.insert(scores.end(), some.begin(), some.end());
+  }
   return scores;
 }
 

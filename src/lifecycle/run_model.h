@@ -18,4 +18,8 @@ base::Result<inference::Response> RunAndWait(inference::LoadedModel& model,
 base::Result<std::vector<double>> Scores(const inference::Response& response,
                                          const std::string& name);
 
+// The scores of every row of a large request, which is run in pieces where rows are stacked.
+base::Result<std::vector<double>> ScoreRows(inference::LoadedModel& model,
+                                            inference::Request request, const std::string& output);
+
 }  // namespace slipway::lifecycle

@@ -202,15 +202,15 @@ base::Status Registry::Revoke(const std::string& model, int64_t number, int64_t 
   });
 }
 
-base::Status Registry::State::RequireOverrider(const events::Actor& actor) const {
-  if (policy.MayOverride(actor.name)) return {};
+base::Status Registry::State::RequireOverrider(const events::Actor& actor) {
+  if (TRY(CurrentPolicy())->policy.MayOverride(actor.name)) return {};
   return base::PermissionDenied(
       "may_not_override",
       "'" + actor.name + "' may not override gates: the policy's 'override' says who");
 }
 
 // What is set aside does not stand in the way, and says so.
-void Registry::State::SetAside(const std::vector<Word>& words, Stage to,
+void Registry::State::SetAside(const GatePolicy& policy, const std::vector<Word>& words, Stage to,
                                std::vector<Verdict>& verdicts) const {
   const base::Micros now = clock.Now();
   for (Verdict& verdict : verdicts) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -49,8 +50,9 @@ base::Result<GateRun> FromRow(const storage::Row& row) {
 base::Status Keep(storage::Transaction& transaction, const GateRun& run) {
   TRY(transaction.Execute(
       "UPDATE registry_gate_runs SET state = $2, ended = $3, done = $4, total = $5, "
-      "current_gate = $6, verdicts = $7 WHERE id = $1",
-      {run.id, run.state, run.ended, run.done, run.total, run.current, run.verdicts.Dump()}));
+      "current_gate = $6, verdicts = $7, policy = $8 WHERE id = $1",
+      {run.id, run.state, run.ended, run.done, run.total, run.current, run.verdicts.Dump(),
+       run.policy}));
   return {};
 }
 
@@ -82,7 +84,7 @@ base::Result<GateRun> Registry::StartGateRun(const std::string& model, int64_t n
               number,
               to,
               "running",
-              state_->policy_version,
+              TRY(state_->CurrentPolicy())->version,
               actor.name,
               state_->clock.Now(),
               0,
@@ -128,7 +130,10 @@ base::Status Registry::State::Judge(GateRun run, const events::Actor& actor) {
     return database.Write(
         [&](storage::Transaction& transaction) { return Keep(transaction, run); });
   };
-  const std::vector<Verdict> verdicts = TRY(CheckGates(version, run.stage, production, progress));
+  const std::shared_ptr<const KeptPolicy> policy = TRY(CurrentPolicy());
+  run.policy = policy->version;
+  const std::vector<Verdict> verdicts =
+      TRY(CheckGates(*policy, version, run.stage, production, progress));
   run.verdicts = base::Json::MakeArray();
   bool passed = true;
   for (const Verdict& verdict : verdicts) {
@@ -194,23 +199,6 @@ void Registry::Stop() {
   for (std::thread& thread : threads) thread.join();
 }
 
-// What the policy says is on record, once for each change.
-base::Status Registry::State::KeepPolicy() {
-  const std::string body = policy.json().Dump();
-  return database.Write([&](storage::Transaction& transaction) -> base::Status {
-    const storage::Rows last = TRY(transaction.Query(
-        "SELECT version, body FROM registry_policies ORDER BY version DESC LIMIT 1"));
-    policy_version = last.empty() ? 0 : last.front().Int(0);
-    if (last.empty() ? policy.json().AsObject().empty() : last.front().Text(1) == body) return {};
-    ++policy_version;
-    TRY(transaction.Execute(
-        "INSERT INTO registry_policies (version, time, body) VALUES ($1, $2, $3)",
-        {policy_version, clock.Now(), body}));
-    return Emit(transaction, "gates.policy_changed", "gates/policy", events::Internal("settings"),
-                base::Json::MakeObject({{"version", policy_version}, {"policy", policy.json()}}));
-  });
-}
-
 base::Json Registry::GatesJson() const {
   base::Json gates = base::Json::MakeArray();
   for (const auto& gate : state_->gates) {
@@ -222,19 +210,6 @@ base::Json Registry::GatesJson() const {
         {{"gate", gate->name()}, {"guards", std::move(guards)}, {"help", gate->help()}}));
   }
   return gates;
-}
-
-base::Result<base::Json> Registry::PolicyJson() const {
-  base::Json versions = base::Json::MakeArray();
-  for (const storage::Row& row : TRY(state_->database.Query(
-           "SELECT version, time, body FROM registry_policies ORDER BY version DESC LIMIT 100"))) {
-    versions.Append(base::Json::MakeObject({{"version", row.Int(0)},
-                                            {"time", base::FormatTime(row.Int(1))},
-                                            {"policy", TRY(base::Json::Parse(row.Text(2)))}}));
-  }
-  return base::Json::MakeObject({{"version", state_->policy_version},
-                                 {"policy", state_->policy.json()},
-                                 {"versions", std::move(versions)}});
 }
 
 }  // namespace slipway::registry

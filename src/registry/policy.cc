@@ -20,8 +20,6 @@
 namespace slipway::registry {
 namespace {
 
-constexpr std::string_view kRoot = "registry.policy";
-
 // One text, or an array of texts.
 base::Result<std::vector<std::string>> Texts(const std::string& at, const base::Json& json) {
   std::vector<std::string> texts;
@@ -37,10 +35,13 @@ base::Result<std::vector<std::string>> Texts(const std::string& at, const base::
 base::Status OnlyKeys(const std::string& at, const base::Json& json,
                       std::vector<std::string_view> known) {
   if (!json.is_object())
-    return base::InvalidArgument(at, "expected a mapping, got " + std::string(json.TypeName()));
+    return base::InvalidArgument(at.empty() ? "policy" : at,
+                                 "expected a mapping, got " + std::string(json.TypeName()));
   for (const auto& [key, value] : json.AsObject()) {
+    const bool root = at.empty() || at.ends_with('.');
     if (std::ranges::find(known, key) == known.end())
-      return base::InvalidArgument(at + "." + key, "unknown key" + base::DidYouMean(key, known));
+      return base::InvalidArgument(at + (root ? "" : ".") + key,
+                                   "unknown key" + base::DidYouMean(key, known));
   }
   return {};
 }
@@ -121,25 +122,25 @@ base::Result<GatePolicy::Rule> GatePolicy::ParseRule(
 }
 
 base::Result<GatePolicy> GatePolicy::Parse(const base::Json& json,
-                                           const std::vector<std::unique_ptr<Gate>>& gates) {
+                                           const std::vector<std::unique_ptr<Gate>>& gates,
+                                           const std::string& root) {
   GatePolicy policy;
   if (json.is_null()) return policy;
-  const std::string root(kRoot);
   TRY(OnlyKeys(root, json, {"roles", "override", "rules"}));
   policy.json_ = json;
   if (const base::Json* roles = json.Find("roles"); roles != nullptr) {
     if (!roles->is_object())
-      return base::InvalidArgument(root + ".roles", "expected a mapping of roles to users");
+      return base::InvalidArgument(root + "roles", "expected a mapping of roles to users");
     for (const auto& [role, users] : roles->AsObject())
-      policy.roles_[role] = TRY(Texts(root + ".roles." + role, users));
+      policy.roles_[role] = TRY(Texts(root + "roles." + role, users));
   }
   if (const base::Json* who = json.Find("override"); who != nullptr)
-    policy.overriders_ = TRY(Texts(root + ".override", *who));
+    policy.overriders_ = TRY(Texts(root + "override", *who));
   const base::Json* rules = json.Find("rules");
   if (rules == nullptr) return policy;
-  if (!rules->is_array()) return base::InvalidArgument(root + ".rules", "expected a list of rules");
+  if (!rules->is_array()) return base::InvalidArgument(root + "rules", "expected a list of rules");
   for (const base::Json& rule : rules->AsArray()) {
-    const std::string at = root + ".rules[" + std::to_string(policy.rules_.size()) + "]";
+    const std::string at = root + "rules[" + std::to_string(policy.rules_.size()) + "]";
     policy.rules_.push_back(TRY(ParseRule(at, rule, gates)));
   }
   return policy;

@@ -18,10 +18,11 @@ namespace slipway::registry {
 
 class GatePolicy {
  public:
-  // kInvalidArgument naming "registry.policy.rules[1].gates.x" and what was expected; `gates` are
-  // all that there are, and check their options themselves.
+  // kInvalidArgument naming "<root>rules[1].gates.x" and what was expected; `gates` are all that
+  // there are, and check their options themselves.
   static base::Result<GatePolicy> Parse(const base::Json& json,
-                                        const std::vector<std::unique_ptr<Gate>>& gates);
+                                        const std::vector<std::unique_ptr<Gate>>& gates,
+                                        const std::string& root = "registry.policy.");
 
   // The options of `gate` when it guards this stage of this model: those of the last rule that
   // names it; by no rule, whether it does by itself. Nothing: it does not guard.
@@ -46,6 +47,13 @@ class GatePolicy {
 
   static base::Result<Rule> ParseRule(const std::string& at, const base::Json& json,
                                       const std::vector<std::unique_ptr<Gate>>& gates);
+};
+
+struct KeptPolicy {
+  int64_t version = 0;  // in registry_policies; 0: nobody ever said anything
+  GatePolicy policy;
+  std::string origin = "settings";  // or "applied": what the settings say is not looked at
+  std::string text;                 // of the file, as it was applied
 };
 
 // `*` stands for any characters.

@@ -43,4 +43,6 @@ base::Result<std::vector<Verdict>> LoadVerdicts(storage::Transaction& transactio
 std::string UseOf(const Version& version);
 base::Status NoSuchVersion(const std::string& model, int64_t number);
 
+base::Result<int64_t> NewestPolicy(storage::Transaction& transaction);  // its version, or 0
+
 }  // namespace slipway::registry

@@ -254,7 +254,16 @@ class Registry {
   base::Result<std::vector<GateRun>> GateRuns(const std::string& model, int64_t number,
                                               int64_t limit);  // newest first
   [[nodiscard]] base::Json GatesJson() const;                  // [{"gate","guards","help"}]
-  base::Result<base::Json> PolicyJson() const;                 // {"version","policy","versions"}
+  // {"version","origin","policy","text","versions":[{"version","time","actor","reason","policy"}]}
+  base::Result<base::Json> PolicyJson();
+  // A policy in YAML (or JSON): kInvalidArgument whose message begins with "name:line:column".
+  base::Status CheckPolicy(const std::string& text, const std::string& name);
+  // Replaces the policy at once, in every replica; without a text by what the settings say. Only by
+  // who may override, and with actor.reason. kAborted (reason "policy_changed") when `expected` is
+  // set and is not the version that there is. What PolicyJson gives.
+  base::Result<base::Json> ApplyPolicy(const std::optional<std::string>& text,
+                                       const std::string& name, std::optional<int64_t> expected,
+                                       const events::Actor& actor);
   // An approval, or an override of one gate, of a version for a stage; kPermissionDenied (reason
   // "may_not_override") when the policy lets others only. id, actor and created are filled in.
   base::Result<Word> Say(Word word, const events::Actor& actor);

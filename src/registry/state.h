@@ -38,13 +38,11 @@ struct Registry::State {
   std::vector<std::unique_ptr<Gate>> gates;
   std::shared_ptr<MetadataSource> metadata_source;
   std::vector<FindUse> uses;
-  GatePolicy policy;           // set by Start, then never changed
-  int64_t policy_version = 0;  // in registry_policies
-
   std::mutex mutex;                                                     // guards what follows
   std::map<std::string, std::shared_ptr<std::mutex>> transition_locks;  // by model
   std::map<std::string, std::shared_ptr<std::mutex>> copy_locks;  // by folder of the local copy
-  std::set<std::string> checked_copies;  // folders whose bytes this process has verified
+  std::set<std::string> checked_copies;           // folders whose bytes this process has verified
+  std::shared_ptr<const KeptPolicy> kept_policy;  // what CurrentPolicy read last
   std::vector<std::thread> gate_threads;
   int64_t running_gates = 0;
 
@@ -73,19 +71,23 @@ struct Registry::State {
   // Told before each gate (no verdict) and after it.
   using Progress = std::function<base::Status(const std::string& gate, int64_t done, int64_t total,
                                               const Verdict* verdict)>;
-  base::Result<std::vector<Verdict>> CheckGates(const Version& version, Stage to,
-                                                const std::optional<Version>& production,
+  base::Result<std::vector<Verdict>> CheckGates(const KeptPolicy& policy, const Version& version,
+                                                Stage to, const std::optional<Version>& production,
                                                 const Progress& progress = {});
   base::Status Judge(GateRun run, const events::Actor& actor);
   base::Status InterruptGateRuns();
+  // The newest one on record, whichever replica wrote it.
+  base::Result<std::shared_ptr<const KeptPolicy>> CurrentPolicy();
   base::Status KeepPolicy();
-  base::Status RequireOverrider(const events::Actor& actor) const;
-  void SetAside(const std::vector<Word>& words, Stage to, std::vector<Verdict>& verdicts) const;
+  base::Result<bool> WritePolicy(const KeptPolicy& next, const events::Actor& actor);
+  base::Status RequireOverrider(const events::Actor& actor);
+  void SetAside(const GatePolicy& policy, const std::vector<Word>& words, Stage to,
+                std::vector<Verdict>& verdicts) const;
   base::Result<TransitionOutcome> TryTransition(const TransitionRequest& request);
   base::Status Refuse(const TransitionRequest& request, const Version& version,
                       const std::vector<Verdict>& verdicts);
   base::Status Move(storage::Transaction& transaction, const TransitionRequest& request,
-                    const Version& seen, const std::optional<Version>& production,
+                    const Version& seen, const std::optional<Version>& production, int64_t policy,
                     TransitionOutcome& outcome);
   base::Status ArchiveOthers(storage::Transaction& transaction, const TransitionRequest& request,
                              base::Micros now, std::vector<int64_t>& archived);

@@ -100,11 +100,11 @@ base::Result<Version> Registry::State::LoadForGates(const std::string& model, in
 }
 
 base::Result<std::vector<Verdict>> Registry::State::CheckGates(
-    const Version& version, Stage to, const std::optional<Version>& production,
-    const Progress& progress) {
+    const KeptPolicy& policy, const Version& version, Stage to,
+    const std::optional<Version>& production, const Progress& progress) {
   std::vector<std::pair<Gate*, base::Json>> guards;
   for (const std::unique_ptr<Gate>& gate : gates) {
-    std::optional<base::Json> options = policy.OptionsOf(*gate, version.model, to);
+    std::optional<base::Json> options = policy.policy.OptionsOf(*gate, version.model, to);
     if (options) guards.emplace_back(gate.get(), std::move(*options));
   }
   const auto total = static_cast<int64_t>(guards.size());
@@ -113,7 +113,7 @@ base::Result<std::vector<Verdict>> Registry::State::CheckGates(
     const auto done = static_cast<int64_t>(verdicts.size());
     if (progress) TRY(progress(std::string(gate->name()), done, total, nullptr));
     const int64_t started = base::MonotonicNanos();
-    Verdict verdict = gate->Check({version, to, production, std::move(options), &policy});
+    Verdict verdict = gate->Check({version, to, production, std::move(options), &policy.policy});
     verdict.gate = gate->name();
     verdict.took = (base::MonotonicNanos() - started) / 1000;
     verdicts.push_back(std::move(verdict));
@@ -125,7 +125,7 @@ base::Result<std::vector<Verdict>> Registry::State::CheckGates(
     words = TRY(LoadWords(transaction, version.model, version.number));
     return {};
   }));
-  SetAside(words, to, verdicts);
+  SetAside(policy.policy, words, to, verdicts);
   return verdicts;
 }
 
@@ -133,7 +133,7 @@ base::Result<std::vector<Verdict>> Registry::RunGates(const std::string& model, 
                                                       Stage to) {
   std::optional<Version> production;
   const Version version = TRY(state_->LoadForGates(model, number, production));
-  return state_->CheckGates(version, to, production);
+  return state_->CheckGates(*TRY(state_->CurrentPolicy()), version, to, production);
 }
 
 base::Result<std::vector<Verdict>> Registry::RecordedVerdicts(const std::string& model,
@@ -174,14 +174,15 @@ base::Result<TransitionOutcome> Registry::State::TryTransition(const TransitionR
                                         version.model + "' is " + version.status +
                                         ": only a READY version changes its stage");
   }
+  const std::shared_ptr<const KeptPolicy> policy = TRY(CurrentPolicy());
   TransitionOutcome outcome;
   if (version.stage != request.to)
-    outcome.verdicts = TRY(CheckGates(version, request.to, production));
+    outcome.verdicts = TRY(CheckGates(*policy, version, request.to, production));
   if (AnyFailed(outcome.verdicts) && !request.force)
     return Refuse(request, version, outcome.verdicts);
   TRY(database.Write([&](storage::Transaction& transaction) -> base::Status {
     outcome.archived.clear();
-    return Move(transaction, request, version, production, outcome);
+    return Move(transaction, request, version, production, policy->version, outcome);
   }));
   return outcome;
 }
@@ -210,7 +211,7 @@ base::Status Registry::State::Refuse(const TransitionRequest& request, const Ver
 
 base::Status Registry::State::Move(storage::Transaction& transaction,
                                    const TransitionRequest& request, const Version& seen,
-                                   const std::optional<Version>& production,
+                                   const std::optional<Version>& production, int64_t policy,
                                    TransitionOutcome& outcome) {
   const Version now_there = TRY(LoadVersion(transaction, seen.model, seen.number));
   const std::optional<int64_t> in_production =
@@ -218,10 +219,10 @@ base::Status Registry::State::Move(storage::Transaction& transaction,
   const std::optional<int64_t> judged_against =
       production ? std::optional<int64_t>(production->number) : std::nullopt;
   if (now_there.stage != seen.stage || now_there.status != seen.status ||
-      in_production != judged_against) {
-    return base::Status(
-        base::Code::kAborted, "changed_meanwhile",
-        "the stages of model '" + seen.model + "' changed while the gates ran: try again");
+      in_production != judged_against || TRY(NewestPolicy(transaction)) != policy) {
+    return base::Status(base::Code::kAborted, "changed_meanwhile",
+                        "the stages of model '" + seen.model +
+                            "' or the policy changed while the gates ran: try again");
   }
   const base::Micros now = clock.Now();
   TRY(ArchiveOthers(transaction, request, now, outcome.archived));

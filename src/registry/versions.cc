@@ -189,7 +189,6 @@ base::Status Registry::State::RemoveUnwantedFolders() {
 }
 
 base::Status Registry::Start() {
-  state_->policy = TRY(GatePolicy::Parse(state_->settings.policy, state_->gates));
   TRY(state_->KeepPolicy());
   TRY(state_->InterruptGateRuns());
   const storage::Rows pending =

@@ -286,7 +286,7 @@ def test_each_model_has_the_gates_of_its_rules(gated):
     listed = gated.cli("gates", "list")
     for gate in ("required_metadata", "approval", "veto_webhook", "external_command", "unsafe_pickle"):
         assert gate in listed
-    policy = json.loads(gated.cli("gates", "policy"))
+    policy = json.loads(gated.cli("gates", "policy", "show"))
     assert policy["version"] == 1
     assert policy["policy"]["override"] == ["release"]
 
@@ -332,3 +332,66 @@ def test_a_wrong_policy_stops_the_start_and_names_the_place(tmp_path, policy, ex
     )
     assert done.returncode == 1
     assert expected in done.stderr, done.stderr
+
+
+POLICY = """# who may
+override: [ada]
+rules:
+  - models: "*"
+    gates:
+      required_metadata: {items: [git_sha]}
+"""
+
+
+def test_a_policy_file_is_applied_without_a_restart_by_who_may_and_with_a_reason(tmp_path):
+    file, config = tmp_path / "policy.yaml", tmp_path / "slipway.yaml"
+    config.write_text(yaml.safe_dump({"registry": {"policy": {"override": ["ada", "bob"]}}}))
+    server = Server(tmp_path / "data", "--config", str(config)).start()
+    try:
+        version = tiny_models.register(server.url, "lax", dataset=False)
+        assert move(server, "lax", version, "Staging").status_code == 400
+        file.write_text(POLICY)
+        assert '"valid": true' in cli_as("eve", server, "gates", "policy", "check", str(file))
+        assert "may not override" in cli_as(
+            "eve", server, "gates", "policy", "apply", str(file), "--reason", "x", expect=1
+        )
+        assert "say why" in cli_as("bob", server, "gates", "policy", "apply", str(file), expect=1)
+        words = ("gates", "policy", "apply", str(file), "--reason", "data sets come later", "--expected")
+        assert "changed meanwhile" in cli_as("bob", server, *words, "7", expect=1)
+        applied = json.loads(cli_as("bob", server, *words, "1"))
+        assert (applied["version"], applied["origin"], applied["text"]) == (2, "applied", POLICY)
+        assert move(server, "lax", version, "Staging").status_code == 200
+        assert "may not override" in cli_as("bob", server, "gates", "policy", "reset", "--reason", "x", expect=1)
+        # It holds after a restart, whatever the settings say by then.
+        server.kill()
+        config.write_text(yaml.safe_dump({"registry": {"policy": {"override": ["bob"]}}}))
+        server.start()
+        assert server.get("/api/v1/gates/policy")["version"] == 2
+        reset = json.loads(cli_as("ada", server, "gates", "policy", "reset", "--reason", "as before"))
+        assert (reset["version"], reset["origin"], reset["policy"]) == (3, "settings", {"override": ["bob"]})
+        changed = server.get("/api/v1/audit", type_prefix="gates.policy_changed")["events"]
+        told = [(one["actor"], one["data"]["reason"]) for one in changed]
+        assert told == [("ada", "as before"), ("bob", "data sets come later"), ("settings", "")]
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("rules:\n  - gates:\n      aproval: true\n", "policy.yaml:3:7: rules[0].gates.aproval: there is no such gate"),
+        ("rules:\n  - gates: {approval: {cuont: 2}}\n", "policy.yaml:2:24: rules[0].gates.approval.cuont"),
+        ("override: ada\nrule: []\n", "policy.yaml:2:1: rule: unknown key"),
+        ("rules:\n  - stages: [Prod]\n    gates: {}\n", "policy.yaml:2:5: rules[0].stages: expected Staging"),
+        ("rules: [\n", "policy.yaml:2:1: "),
+        ("a\n", "policy.yaml:1:1: expected a mapping"),
+        ("rules: []\nrules: []\n", "policy.yaml:2:1"),
+    ],
+)
+def test_a_wrong_policy_file_is_refused_by_line_and_column(gated, tmp_path, text, expected):
+    file = tmp_path / "policy.yaml"
+    file.write_text(text)
+    before = gated.get("/api/v1/gates/policy")["version"]
+    for words in (("check", str(file)), ("apply", str(file), "--reason", "x")):
+        assert expected in cli_as("ada", gated, "gates", "policy", *words, expect=1)
+    assert gated.get("/api/v1/gates/policy")["version"] == before

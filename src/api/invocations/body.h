@@ -18,15 +18,11 @@ namespace slipway::api::invocations {
 base::Result<inference::Request> DecodeJson(std::string_view body,
                                             const inference::ModelDescription& description);
 
-// RFC 4180 with a line of names. A column whose model input is BYTES is text; any other must be
-// numbers, where an empty cell and pandas' words for it (NA, NaN, null ...) are missing values.
-// Without a line of names (`headerless`) the cells go to the model's inputs, or to the columns of
-// its only one, in their order.
+// As inference/csv.h reads it. A column whose model input is BYTES is text; any other must be
+// numbers. Without a line of names (`headerless`) the cells go to the model's inputs, or to the
+// columns of its only one, in their order.
 base::Result<inference::Request> DecodeCsv(std::string_view body,
                                            const inference::ModelDescription& description,
                                            bool headerless = false);
-// Whether the first line is cells of numbers: data and not names, to a caller who may leave them
-// out.
-bool BeginsWithNumbers(std::string_view csv);
 
 }  // namespace slipway::api::invocations

@@ -7,6 +7,8 @@
 
 #include <cmath>
 
+#include "inference/csv.h"
+
 namespace slipway::api::invocations {
 namespace {
 
@@ -172,10 +174,10 @@ TEST(InvocationsBody, CsvWithoutNamesGoesToTheInputsInOrder) {
   inference::ModelDescription two;
   two.inputs = {{"a", inference::DataType::kFp32, {-1, 1}},
                 {"b", inference::DataType::kInt64, {-1}}};
-  EXPECT_TRUE(BeginsWithNumbers("1.5,2\n"));
-  EXPECT_TRUE(BeginsWithNumbers("1.5,,-3e4"));
-  EXPECT_FALSE(BeginsWithNumbers("a,2\n1,2\n"));
-  EXPECT_FALSE(BeginsWithNumbers(""));
+  EXPECT_TRUE(inference::CsvBeginsWithNumbers("1.5,2\n"));
+  EXPECT_TRUE(inference::CsvBeginsWithNumbers("1.5,,-3e4"));
+  EXPECT_FALSE(inference::CsvBeginsWithNumbers("a,2\n1,2\n"));
+  EXPECT_FALSE(inference::CsvBeginsWithNumbers(""));
   const auto request = DecodeCsv("1.5,2\n,4\n", two, true);
   ASSERT_TRUE(request.ok()) << request.status().ToString();
   EXPECT_EQ(request->inputs[0].name, "a");

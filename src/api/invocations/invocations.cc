@@ -12,6 +12,7 @@
 #include "api/invocations/body.h"
 #include "base/json.h"
 #include "base/threads.h"
+#include "inference/csv.h"
 #include "serving/http_call.h"
 
 namespace slipway::api::invocations {
@@ -181,7 +182,8 @@ base::Result<serving::PredictCall> Scoring::Decode(const HttpRequest& request, D
   call.endpoint = endpoint.empty() ? TRY(ChooseEndpoint(request)) : std::move(endpoint);
   const auto info = TRY(predictor_.Describe(call.endpoint, std::nullopt));
   if (format == Format::kCsv) {
-    const bool headerless = dialect == Dialect::kSageMaker && BeginsWithNumbers(request.body);
+    const bool headerless =
+        dialect == Dialect::kSageMaker && inference::CsvBeginsWithNumbers(request.body);
     call.request = TRY(DecodeCsv(request.body, info.description, headerless));
   } else {
     call.request = TRY(DecodeJson(request.body, info.description));

@@ -51,6 +51,17 @@ base::Result<Json> Say(Registry& registry, const net::HttpRequest& request, bool
   return ToJson(TRY(registry.Say(std::move(word), ActorOf(request))));
 }
 
+std::string FileOf(const net::HttpRequest& request) {
+  return request.GetQuery("file").value_or("policy");
+}
+
+base::Result<Json> ApplyPolicy(Registry& registry, const net::HttpRequest& request,
+                               const std::optional<std::string>& text) {
+  events::Actor actor = ActorOf(request);
+  if (const auto reason = request.GetQuery("reason")) actor.reason = *reason;
+  return registry.ApplyPolicy(text, FileOf(request), TRY(NumberQuery(request, "expected")), actor);
+}
+
 base::Result<Json> ListWords(Registry& registry, const net::HttpRequest& request) {
   Json words = Json::MakeArray();
   for (const registry::Word& word :
@@ -74,6 +85,15 @@ void RegisterGates(net::Router& router, Registry& registry) {
   });
   AddJson(router, "GET", "/api/v1/gates/policy",
           [&](net::HttpRequest&) { return registry.PolicyJson(); });
+  AddJson(router, "POST", "/api/v1/gates/policy/check",
+          [&](net::HttpRequest& request) -> base::Result<Json> {
+            TRY(registry.CheckPolicy(request.body, FileOf(request)));
+            return Json::MakeObject({{"valid", true}});
+          });
+  AddJson(router, "PUT", "/api/v1/gates/policy",
+          [&](net::HttpRequest& request) { return ApplyPolicy(registry, request, request.body); });
+  AddJson(router, "DELETE", "/api/v1/gates/policy",
+          [&](net::HttpRequest& request) { return ApplyPolicy(registry, request, std::nullopt); });
   AddJson(router, "GET", "/api/v1/gates/runs/{id}",
           [&](net::HttpRequest& request) -> base::Result<Json> {
             return ToJson(TRY(registry.GetGateRun(TRY(NumberParam(request, "id")))));

@@ -10,6 +10,7 @@ void Register(net::Router& router, Parts parts, std::span<const WebFile> web) {
   RegisterModels(router, parts.registry);
   RegisterIntegrity(router, parts.registry);
   RegisterGates(router, parts.registry);
+  RegisterHoldouts(router, parts.holdouts);
   RegisterCheck(router, parts);
   RegisterTraffic(router, parts);
   RegisterTuning(router, parts);

@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "events/events.h"
 #include "inference/model_pool.h"
+#include "lifecycle/holdouts.h"
 #include "lifecycle/lifecycle.h"
 #include "monitoring/monitor.h"
 #include "net/http.h"
@@ -57,6 +58,7 @@ struct Parts {
   monitoring::Monitor& monitor;
   pipelines::Pipelines& pipelines;
   lifecycle::Lifecycle& lifecycle;
+  lifecycle::Holdouts& holdouts;
   inference::ModelPool& pool;
   storage::Database& database;
 };
@@ -76,6 +78,7 @@ void RegisterModels(net::Router& router, registry::Registry& registry);
 void RegisterIntegrity(net::Router& router, registry::Registry& registry);
 void RegisterLineage(net::Router& router, const Parts& parts);
 void RegisterGates(net::Router& router, registry::Registry& registry);
+void RegisterHoldouts(net::Router& router, lifecycle::Holdouts& holdouts);
 void RegisterCheck(net::Router& router, const Parts& parts);
 void RegisterTraffic(net::Router& router, const Parts& parts);
 void RegisterTuning(net::Router& router, const Parts& parts);
