@@ -59,11 +59,20 @@ function versionOf(model, number) {
   return facts.models.find((one) => one.name === model)?.versions.find((one) => one.version === Number(number));
 }
 
+function lineage(version) {
+  const { model, metadata, run_id } = version;
+  const line = { dataset_hash: metadata?.dataset_hash ?? null, dataset: metadata?.dataset ?? null, git_sha: metadata?.git_sha ?? null, run_id, model, version: version.version, stage: version.stage, digest: "", endpoints: [] };
+  return { lineage: [{ ...line, predictions: `/api/v1/predictions?endpoint=${model}&version=${version.version}` }] };
+}
+
 function answer(path, query) {
   const parts = path.split("/").slice(3).map(decodeURIComponent);
   if (path === "/api/v1/info") return facts.info;
   if (path === "/api/v1/pipelines/runs") return { runs: facts.runs };
   if (path === "/api/v1/events") return listEvents(query);
+  if (parts[4] === "gates") return { runs: [] };
+  if (parts[4] === "approvals") return { approvals: [] };
+  if (parts[0] === "lineage") return lineage(versionOf(query.get("model"), query.get("version")));
   if (parts[0] === "models" && parts[2] === "versions") return versionOf(parts[1], parts[3]);
   if (parts[0] === "models") return { models: facts.models.map((model) => ({ ...model, versions: model.versions.map(({ verdicts, ...version }) => version) })) };
   if (parts[0] === "monitoring") return monitoring(parts[1], parts[2], query);

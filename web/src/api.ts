@@ -24,6 +24,46 @@ export interface Verdict {
   summary: string;
   evidence?: unknown;
   took_ms?: number;
+  overridden?: boolean;
+}
+
+export interface GateRun {
+  id: number;
+  to: string;
+  state: "running" | "passed" | "failed" | "interrupted";
+  policy: number;
+  actor: string;
+  started: string;
+  ended: string | null;
+  done: number;
+  total: number;
+  current: string;
+  verdicts: Verdict[];
+}
+
+/** What a person said of a version: an approval, or an override of one gate. */
+export interface Word {
+  id: number;
+  kind: "approval" | "override";
+  stage: string;
+  gate: string;
+  actor: string;
+  comment: string;
+  created: string;
+  expires: string | null;
+  revoked: string | null;
+}
+
+export interface Line {
+  dataset_hash: string | null;
+  dataset: { name?: string } | null;
+  git_sha: string | null;
+  run_id: string;
+  model: string;
+  version: number;
+  digest: string;
+  endpoints: { endpoint: string; arm: string; weight: number; since: string }[];
+  predictions: string;
 }
 
 export interface Version {

@@ -59,9 +59,10 @@ function fresh(): boolean {
 }
 
 function openVersions(): unknown[] {
-  return [...store.choice.openVersions].map((name) => {
+  return [...store.choice.openVersions].flatMap((name) => {
     const slash = name.lastIndexOf("/");
-    return store.version(name.slice(0, slash), Number(name.slice(slash + 1)));
+    const [model, version] = [name.slice(0, slash), Number(name.slice(slash + 1))] as const;
+    return [store.version(model, version), store.gateRuns(model, version), store.words(model, version), store.lineage(model, version)];
   });
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the page knows and how it stays fresh: each resource is asked for again after its interval, or at once when an event of its
 // kind arrives; an answer equal to the last one changes nothing. A hidden tab asks for nothing.
-import type { Alert, ApiFailure, Decision, Drift, Endpoint, Info, Model, Rollout, Run, SlipwayEvent, Version, Window } from "./api.ts";
+import type { Alert, ApiFailure, Decision, Drift, Endpoint, GateRun, Info, Line, Model, Rollout, Run, SlipwayEvent, Version, Window, Word } from "./api.ts";
 import { parseTime } from "./format.ts";
 import { addSample, mergeEvents, type Sample } from "./story.ts";
 
@@ -28,7 +28,17 @@ interface Entry {
 
 export type Connection = "connecting" | "live" | "polling" | "lost";
 
+/** What a person is about to do about a version's gates. */
+export interface Saying {
+  version: string; // "model/3"
+  kind: "judge" | "approve" | "override" | "revoke";
+  gate?: string;
+  word?: number;
+}
+
 export interface Choice {
+  saying: Saying | null;
+  refused: string | null; // why the server did not do it
   endpoint: string | null;
   driftWindow: string | null; // start of a window; null: the newest
   driftFeature: string | null; // null: what moved most; "" is the prediction
@@ -42,6 +52,8 @@ export interface Choice {
 
 export class Store {
   choice: Choice = {
+    saying: null,
+    refused: null,
     endpoint: null,
     driftWindow: null,
     driftFeature: null,
@@ -112,6 +124,16 @@ export class Store {
     return this.read(`version/${model}/${version}`);
   }
 
+  gateRuns(model: string, version: number): Resource<{ runs: GateRun[] }> {
+    return this.read(`runs/${model}/${version}`);
+  }
+  words(model: string, version: number): Resource<{ approvals: Word[] }> {
+    return this.read(`words/${model}/${version}`);
+  }
+  lineage(model: string, version: number): Resource<{ lineage: Line[] }> {
+    return this.read(`lineage/${model}/${version}`);
+  }
+
   /** The product's time in ms; until it is known, this machine's. */
   get now(): number {
     return parseTime(this.info.data?.clock.now) ?? Date.now();
@@ -130,6 +152,45 @@ export class Store {
     this.follow();
     void this.tick();
     this.changed();
+  }
+
+  // --- doing
+  say(saying: Saying | null): void {
+    this.choose({ saying, refused: null });
+    const actor = saying && document.querySelector<HTMLInputElement>("[data-actor]");
+    requestAnimationFrame(() => {
+      const input = actor ?? document.querySelector<HTMLInputElement>("[data-actor]");
+      if (input && !input.value) input.value = localStorage.getItem(kActor) ?? "";
+      document.querySelector<HTMLElement>(".say select, .say input")?.focus();
+    });
+  }
+
+  async send(version: Version, saying: Saying, typed: Record<string, string>): Promise<void> {
+    const base = versionPath(saying.version);
+    const { to, reason, expires, actor } = typed;
+    const until = expires ? { expires: `${expires}:00Z` } : {};
+    const calls: Record<Saying["kind"], [string, string, Record<string, unknown>?]> = {
+      judge: ["POST", `${base}/gates/runs`, { to }],
+      approve: ["POST", `${base}/approvals`, { to, comment: reason, ...until }],
+      override: ["POST", `${base}/overrides`, { to, gate: saying.gate, reason, ...until }],
+      revoke: ["DELETE", `${base}/approvals/${saying.word ?? 0}`],
+    };
+    const [method, path, body] = calls[saying.kind];
+    localStorage.setItem(kActor, actor ?? "");
+    let refused: string | null = null;
+    try {
+      const response = await fetch(path, {
+        method,
+        headers: { "Content-Type": "application/json", "X-Slipway-Actor": actor ?? "" },
+        ...(body ? { body: JSON.stringify(body) } : {}),
+        signal: AbortSignal.timeout(kTimeout),
+      });
+      if (!response.ok) refused = refusal(kNothing, response.status, await response.text()).error ?? null;
+    } catch {
+      refused = "no answer from the server";
+    }
+    for (const [name, entry] of this.entries) if (name.endsWith(`/${version.model}/${version.version}`)) entry.due = 0;
+    this.choose(refused ? { refused } : { saying: null, refused: null });
   }
 
   // --- staying fresh
@@ -179,12 +240,17 @@ export class Store {
       this.want("drift", `${base}/drift?window=${window ? encodeURIComponent(window) : "latest"}`, 10_000, ["window."]);
     }
     for (const name of this.choice.openVersions) {
+      const path = versionPath(name);
       const slash = name.lastIndexOf("/");
-      const path = `/api/v1/models/${encodeURIComponent(name.slice(0, slash))}/versions/${name.slice(slash + 1)}`;
-      this.want(`version/${name}`, path, 10_000, ["version."]);
+      const query = `model=${encodeURIComponent(name.slice(0, slash))}&version=${name.slice(slash + 1)}`;
+      this.want(`version/${name}`, path, 10_000, ["version.", "gates.", "gate."]);
+      this.want(`runs/${name}`, `${path}/gates/runs?limit=1`, kTick, ["gates."]);
+      this.want(`words/${name}`, `${path}/approvals`, 10_000, ["version.approved", "gate."]);
+      this.want(`lineage/${name}`, `/api/v1/lineage?${query}`, 15_000, ["endpoint.", "version."]);
     }
     for (const name of this.entries.keys()) {
-      if (name.startsWith("version/") && !this.choice.openVersions.has(name.slice(8))) this.entries.delete(name);
+      const [kind, ...rest] = name.split("/");
+      if (rest.length > 0 && kPerVersion.has(kind ?? "") && !this.choice.openVersions.has(rest.join("/"))) this.entries.delete(name);
     }
   }
 
@@ -303,6 +369,14 @@ export class Store {
       this.changed();
     }
   }
+}
+
+const kActor = "slipway-actor";
+const kPerVersion = new Set(["version", "runs", "words", "lineage"]);
+
+function versionPath(name: string): string {
+  const slash = name.lastIndexOf("/");
+  return `/api/v1/models/${encodeURIComponent(name.slice(0, slash))}/versions/${name.slice(slash + 1)}`;
 }
 
 const kNothing: Resource<unknown> = { data: undefined, error: undefined, missing: false };

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Models: each version with its stage, why it is there, how it was trained and what its gates said.
-import type { Metadata, Model, Verdict, Version } from "../api.ts";
+import type { Metadata, Model, Version } from "../api.ts";
 import { h, type Child, type Node } from "../dom.ts";
 import { bytes, duration, fixed, isNumber, kNone, moment, plural, scalar, words } from "../format.ts";
 import type { Store } from "../store.ts";
-import { whyStage, type Tone } from "../story.ts";
-import { badge, card, command, dot, empty, fault, skeleton, stageBadge, timeOf, when } from "./parts.ts";
+import { whyStage } from "../story.ts";
+import { gatesPanel } from "./gates.ts";
+import { lineagePanel } from "./lineage.ts";
+import { badge, card, command, empty, stageBadge, timeOf, when } from "./parts.ts";
 
 const kFirstVersions = 8;
 
@@ -98,41 +100,12 @@ export function headline(metadata: Metadata | null): { name: string; value: stri
 }
 
 function details(store: Store, version: Version): Node {
-  const resource = store.version(version.model, version.version);
-  const verdicts = resource.data?.verdicts;
   return h(
     "div",
     { class: "version-details" },
-    h(
-      "div",
-      {},
-      h("h4", {}, "Newest gate verdicts"),
-      verdicts ? verdictList(verdicts) : resource.error ? fault(resource.error) : skeleton(3),
-    ),
+    gatesPanel(store, version),
     h("div", {}, h("h4", {}, "Training"), facts(version)),
-  );
-}
-
-const kOutcomes: Record<Verdict["outcome"], { text: string; tone: Tone }> = {
-  pass: { text: "Pass", tone: "good" },
-  fail: { text: "Fail", tone: "bad" },
-  not_run: { text: "Not run", tone: "plain" },
-};
-
-function verdictList(verdicts: readonly Verdict[]): Child {
-  if (verdicts.length === 0) return h("p", { class: "muted" }, "No gate has judged this version yet.");
-  return h(
-    "ul",
-    { class: "verdicts" },
-    verdicts.map((verdict) =>
-      h(
-        "li",
-        { key: verdict.gate },
-        dot(kOutcomes[verdict.outcome].tone),
-        h("span", { class: "verdict-gate" }, words(verdict.gate), h("span", { class: "visually-hidden" }, `: ${kOutcomes[verdict.outcome].text}`)),
-        h("span", { class: "verdict-summary" }, verdict.summary),
-      ),
-    ),
+    lineagePanel(store, version),
   );
 }
 
