@@ -220,7 +220,7 @@ void Assembly::AddGates(registry::Registry& registry, const GateParts& parts) co
 void Assembly::AddProtocols([[maybe_unused]] const ProtocolParts& parts) const {
 #if SLIPWAY_WITH_MLFLOW
   api::mlflow::Register(parts.router, parts.tracking, parts.registry, parts.blobs, parts.webhooks,
-                        parts.database, rows_->mlflow);
+                        parts.database, parts.clock, rows_->mlflow);
 #endif
 #if SLIPWAY_WITH_OIP
   api::oip::Register(parts.router, parts.grpc,

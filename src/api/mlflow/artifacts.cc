@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The artifact proxy: files up and down through Blobs, piece by piece, and listings. What a run or
 // a logged model wrote may be written again; what belongs to a version may not.
+#include "api/mlflow/artifacts.h"
+
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdint>
 #include <cstdio>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -62,28 +64,6 @@ Result<bool> HasOwner(Rooms& rooms, const std::vector<std::string>& parts) {
   return !traces.empty() && traces.front().info.experiment_id == parts[0];
 }
 
-// Uploads go to what is there: "<experiment>/<run>/artifacts/<file>" or
-// "<experiment>/models/<id>/artifacts/<file>" or "<experiment>/traces/<id>/artifacts/<file>".
-base::Status CheckWritable(Rooms& rooms, const std::string& path) {
-  if (IsOfVersion(path)) return Immutable(path);
-  std::vector<std::string> parts;
-  size_t start = 0;
-  while (parts.size() < 5 && start <= path.size()) {
-    const size_t end = std::min(path.find('/', start), path.size());
-    parts.push_back(path.substr(start, end - start));
-    start = end + 1;
-  }
-  if (TRY(HasOwner(rooms, parts))) return {};
-  return base::InvalidArgument(
-      "path",
-      "Invalid path: '" + path +
-          "'. Artifacts belong to a run (<experiment>/<run>/artifacts/...), to a logged model "
-          "(<experiment>/models/<id>/artifacts/...) or to a trace "
-          "(<experiment>/traces/<id>/artifacts/...).");
-}
-
-using ReadPiece = std::function<Result<size_t>(std::span<char>)>;
-
 Result<storage::BlobDigest> Store(storage::Blobs& blobs, const std::string& key,
                                   const ReadPiece& read) {
   const std::unique_ptr<storage::BlobWriter> writer = TRY(blobs.Create(key));
@@ -126,23 +106,20 @@ base::Status Replace(storage::Blobs& blobs, const std::string& key, const ReadPi
 base::Status UploadTo(Rooms& rooms, net::HttpRequest& request, const std::string& path) {
   const std::string key = TRY(KeyOfArtifactPath(path));
   TRY(CheckWritable(rooms, path));
-  const ReadPiece read = [&](std::span<char> buffer) { return request.stream->Read(buffer); };
-  const Result<storage::BlobInfo> known = rooms.blobs.Stat(key);
-  if (known.ok() && !known->is_directory) return Replace(rooms.blobs, key, read);
-  return Store(rooms.blobs, key, read).status();
+  return StoreArtifact(rooms.blobs, key,
+                       [&](std::span<char> buffer) { return request.stream->Read(buffer); });
 }
 
-Result<net::HttpResponse> Download(Rooms& rooms, const std::string& key, const std::string& name) {
-  std::unique_ptr<storage::BlobReader> reader = TRY(rooms.blobs.Open(key));
-  net::HttpResponse response;
-  response.SetHeader("Content-Type", "application/octet-stream");
-  response.SetHeader("X-Content-Type-Options", "nosniff");
-  response.SetHeader(
-      "Content-Disposition",
-      "attachment; filename*=UTF-8''" + net::PercentEncode(name.substr(name.rfind('/') + 1)));
-  response.source_length = reader->size_bytes();
-  response.source = std::make_unique<BlobSource>(std::move(reader));
-  return response;
+// "models/<name>/v<number>/<path>", read whole and compared with the version's manifest first.
+Result<std::unique_ptr<storage::BlobReader>> OpenVerified(Rooms& rooms, const std::string& key) {
+  const size_t name = key.find('/') + 1;
+  const size_t number = std::min(key.find("/v", name), key.size());
+  const size_t path = std::min(key.find('/', number + 1), key.size());
+  int64_t version = 0;
+  if (number + 2 < path) std::from_chars(key.data() + number + 2, key.data() + path, version);
+  if (version <= 0 || path + 1 >= key.size()) return rooms.blobs.Open(key);
+  return rooms.registry.OpenFile(key.substr(name, number - name), version, key.substr(path + 1),
+                                 true);
 }
 
 // The children of a blob folder as MLflow's FileInfo, their paths below `prefix`.
@@ -194,7 +171,7 @@ Result<net::HttpResponse> GetOfVersion(Rooms& rooms, const net::HttpRequest& req
   if (!number) return Missing("version");
   const registry::Version version = TRY(rooms.registry.GetVersion(name, *number));
   const std::string root = UriOfVersion(version).substr(tracking::kArtifactScheme.size());
-  return Download(rooms, TRY(KeyOfArtifactPath(root + "/" + path)), path);
+  return Download(rooms, TRY(KeyOfArtifactPath(root + "/" + path)), path, rooms.verify_versions);
 }
 
 Result<net::HttpResponse> GetOfLoggedModel(Rooms& rooms, const net::HttpRequest& request) {
@@ -219,7 +196,11 @@ base::Status UploadToRun(Rooms& rooms, net::HttpRequest& request) {
 
 Result<net::HttpResponse> GetProxied(Rooms& rooms, const net::HttpRequest& request) {
   const std::string& path = request.GetParam("path");
-  return Download(rooms, TRY(KeyOfArtifactPath(path)), path);
+  const std::string verify = request.GetQuery("verify").value_or("false");
+  if (verify != "true" && verify != "false")
+    return WrongType(Json(verify), "verify", "true or false");
+  return Download(rooms, TRY(KeyOfArtifactPath(path)), path,
+                  rooms.verify_versions || verify == "true");
 }
 
 base::Status Delete(Rooms& rooms, const net::HttpRequest& request) {
@@ -237,6 +218,47 @@ net::HttpResponse Answer(const base::Status& status) {
 }
 
 }  // namespace
+
+// Uploads go to what is there: "<experiment>/<run>/artifacts/<file>" or
+// "<experiment>/models/<id>/artifacts/<file>" or "<experiment>/traces/<id>/artifacts/<file>".
+base::Status CheckWritable(Rooms& rooms, const std::string& path) {
+  if (IsOfVersion(path)) return Immutable(path);
+  std::vector<std::string> parts;
+  size_t start = 0;
+  while (parts.size() < 5 && start <= path.size()) {
+    const size_t end = std::min(path.find('/', start), path.size());
+    parts.push_back(path.substr(start, end - start));
+    start = end + 1;
+  }
+  if (TRY(HasOwner(rooms, parts))) return {};
+  return base::InvalidArgument(
+      "path",
+      "Invalid path: '" + path +
+          "'. Artifacts belong to a run (<experiment>/<run>/artifacts/...), to a logged model "
+          "(<experiment>/models/<id>/artifacts/...) or to a trace "
+          "(<experiment>/traces/<id>/artifacts/...).");
+}
+
+base::Status StoreArtifact(storage::Blobs& blobs, const std::string& key, const ReadPiece& read) {
+  const Result<storage::BlobInfo> known = blobs.Stat(key);
+  if (known.ok() && !known->is_directory) return Replace(blobs, key, read);
+  return Store(blobs, key, read).status();
+}
+
+Result<net::HttpResponse> Download(Rooms& rooms, const std::string& key, const std::string& name,
+                                   bool verify) {
+  std::unique_ptr<storage::BlobReader> reader =
+      verify && IsOfVersion(key) ? TRY(OpenVerified(rooms, key)) : TRY(rooms.blobs.Open(key));
+  net::HttpResponse response;
+  response.SetHeader("Content-Type", "application/octet-stream");
+  response.SetHeader("X-Content-Type-Options", "nosniff");
+  response.SetHeader(
+      "Content-Disposition",
+      "attachment; filename*=UTF-8''" + net::PercentEncode(name.substr(name.rfind('/') + 1)));
+  response.source_length = reader->size_bytes();
+  response.source = std::make_unique<BlobSource>(std::move(reader));
+  return response;
+}
 
 Result<Json> ListArtifactsOfRun(Rooms& rooms, const Call& call) {
   const tracking::Run run = TRY(rooms.tracking.GetRun(TRY(RequireRunId(call.fields))));

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "api/mlflow/answer_cache.h"
+#include "api/mlflow/mlflow.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/status.h"
 #include "events/actor.h"
@@ -29,6 +31,7 @@ struct Rooms {
   registry::Registry& registry;
   storage::Blobs& blobs;
   registry::Webhooks& webhooks;
+  bool verify_versions = false;  // their files, each time before they are sent
 };
 
 struct Call {
@@ -110,6 +113,7 @@ void AddLoggedModelRoutes(Routes& routes);
 void AddRegisteredModelRoutes(Routes& routes);
 void AddModelVersionRoutes(Routes& routes);
 void AddArtifactRoutes(Routes& routes);
+void AddMultipartRoutes(Routes& routes, const base::Clock& clock, const MlflowSettings& settings);
 void AddBrowserRoutes(Routes& routes);
 void AddTraceRoutes(Routes& routes);
 void AddGraphqlRoute(Routes& routes);

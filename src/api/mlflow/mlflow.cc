@@ -14,6 +14,7 @@
 #include "api/mlflow/call.h"
 #include "api/mlflow/errors.h"
 #include "api/mlflow/page.h"
+#include "base/clock.h"
 #include "base/config.h"
 #include "base/json.h"
 #include "base/status.h"
@@ -45,7 +46,8 @@ TextHandler AsText(Handler handler) {
       };
 }
 
-// What clients may use beyond the plain protocol: nothing yet.
+// What clients do without being told to. Artifacts in parts are there for those who ask
+// (MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD and _DOWNLOAD): through this server one request is faster.
 net::HttpResponse ServerInfo(const net::HttpRequest&) {
   return net::HttpResponse::Json(
       200, base::Json::MakeObject({{"store_type", "SqlStore"},
@@ -117,13 +119,21 @@ void Describe(base::Schema& schema, MlflowSettings& settings) {
       "mlflow.ui", &settings.ui,
       "MLflow's own page at /mlflow/: the folder with its index.html (mlflow/server/js/build "
       "of an installed mlflow), `auto` to look for one, or `off`.");
+  schema.Add(
+      "mlflow.public_url", &settings.public_url,
+      "Where clients reach this server (https://models.example.org), for the signed addresses "
+      "of artifacts; empty: http:// and the host that the client asked.");
+  schema.Add("mlflow.signing_secret", &settings.signing_secret,
+             "Signs the addresses of artifacts that are moved in parts; the same on every replica. "
+             "Empty: one of each process.");
 }
 
 void Register(net::Router& router, tracking::Tracking& tracking, registry::Registry& registry,
               storage::Blobs& blobs, registry::Webhooks& webhooks, storage::Database& database,
-              const MlflowSettings& settings) {
+              const base::Clock& clock, const MlflowSettings& settings) {
   // The handlers live in the router and share this.
-  const auto rooms = std::make_shared<Rooms>(Rooms{tracking, registry, blobs, webhooks});
+  const auto rooms =
+      std::make_shared<Rooms>(Rooms{tracking, registry, blobs, webhooks, settings.verify_versions});
   Routes routes(router, rooms, std::make_shared<AnswerCache>(database));
   AddExperimentRoutes(routes);
   AddRunRoutes(routes);
@@ -132,6 +142,7 @@ void Register(net::Router& router, tracking::Tracking& tracking, registry::Regis
   AddModelVersionRoutes(routes);
   AddWebhookRoutes(routes);
   AddArtifactRoutes(routes);
+  AddMultipartRoutes(routes, clock, settings);
   AddTraceRoutes(routes);
   AddBrowserRoutes(routes);
   AddGraphqlRoute(routes);

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "base/clock.h"
 #include "base/config.h"
 #include "net/http.h"
 #include "registry/registry.h"
@@ -18,6 +19,9 @@ namespace slipway::api::mlflow {
 struct MlflowSettings {
   // MLflow's own page at /mlflow/: the folder with its index.html, "auto" or "off".
   std::string ui = "auto";
+  bool verify_versions = false;  // read and compare a version's file before it is sent
+  std::string public_url;      // where clients reach this server; empty: http:// and the Host asked
+  std::string signing_secret;  // of signed addresses; empty: one of this process
 };
 void Describe(base::Schema& schema, MlflowSettings& settings);
 
@@ -25,6 +29,6 @@ void Describe(base::Schema& schema, MlflowSettings& settings);
 // /get-artifact, /graphql, /v1/traces, /version and /mlflow/. What is given outlives the router.
 void Register(net::Router& router, tracking::Tracking& tracking, registry::Registry& registry,
               storage::Blobs& blobs, registry::Webhooks& webhooks, storage::Database& database,
-              const MlflowSettings& settings);
+              const base::Clock& clock, const MlflowSettings& settings);
 
 }  // namespace slipway::api::mlflow
