@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "monitoring/count_queue.h"
+#include "monitoring/drift.h"
 #include "monitoring/prediction_log.h"
 #include "monitoring/stats.h"
 #include "monitoring/window_table.h"
@@ -102,6 +103,50 @@ double TimeCounting(const std::vector<WrittenRecord>& written) {
   return NanosPer(start, written.size());
 }
 
+// The profile of 30 numbers and the score alone: bins, fine histograms, moments, detectors.
+struct ProfileTimes {
+  double count_ns = 0;   // a prediction
+  double report_ms = 0;  // every distance of every feature, with its p-value
+};
+base::Result<ProfileTimes> TimeProfile(size_t count) {
+  constexpr int64_t kFeatures = 30;
+  std::mt19937 random(2);
+  std::normal_distribution<float> normal;
+  std::vector<inference::Column> columns;
+  std::vector<double> scores;
+  for (int64_t i = 0; i < kFeatures; ++i) {
+    std::vector<double> values;
+    for (int row = 0; row < 20'000; ++row) values.push_back(normal(random));
+    columns.push_back({"f" + std::to_string(i), std::move(values)});
+  }
+  for (int row = 0; row < 20'000; ++row)
+    scores.push_back(static_cast<double>(random() % 1000) / 1000);
+  VersionProfile profile(TRY(MakeBaseline(columns, scores, "bench")));
+  ProfileCounts counts;
+  counts.Prepare(profile.baseline(), true);
+  std::vector<std::string> written;
+  for (size_t i = 0; i < kRecords; ++i) {
+    PredictionRecord record = MakeRecord(random);
+    std::vector<float> row;
+    for (int64_t feature = 0; feature < kFeatures; ++feature) row.push_back(normal(random));
+    record.inputs = {{"X", inference::Tensor::Of<float>({1, kFeatures}, row)}};
+    written.push_back(EncodePrediction(record).value());
+  }
+  std::vector<PredictionView> views(written.size());
+  for (size_t i = 0; i < written.size(); ++i) TRY(ReadPrediction(written[i], views[i]));
+  const int64_t start = base::MonotonicNanos();
+  for (size_t i = 0; i < count; ++i) profile.Count(views[i % views.size()], {}, counts, {});
+  profile.Settle();
+  ProfileTimes times;
+  times.count_ns = NanosPer(start, count);
+  constexpr size_t kReports = 20;
+  const int64_t begun = base::MonotonicNanos();
+  for (size_t i = 0; i < kReports; ++i)
+    MeasureDrift(profile.baseline().features, counts.features, 0.2, 0.05);
+  times.report_ms = NanosPer(begun, kReports) * 1e-6;
+  return times;
+}
+
 double SecondsToCompare(size_t rows, size_t models, int64_t resamples) {
   std::mt19937_64 random(1);
   std::vector<uint8_t> labels;
@@ -134,6 +179,13 @@ int Run(size_t count) {
   std::printf("read     %7.0f ns a prediction\n", TimeReading(written));
   std::printf("count    %7.0f ns a prediction (read, bin 15 features and the score)\n",
               TimeCounting(written));
+  const auto profile = TimeProfile(count);
+  if (profile.ok()) {
+    std::printf("profile  %7.0f ns a prediction (30 numbers and the score, read before)\n",
+                profile->count_ns);
+    std::printf("report   %7.2f ms a drift report of 30 features from the counters\n",
+                profile->report_ms);
+  }
   std::printf("compare  %7.2f s for 12500 rows, 500 resamples, 6 competitors\n",
               SecondsToCompare(12'500, 7, 500));
   return 0;

@@ -61,11 +61,10 @@ void AddMoments(std::span<const T> values, double shift, ColumnCounts& counts) {
   counts.moments.Merge(block);
 }
 
-void CountBlock(const BinEdges& edges, std::span<const float> values, ColumnCounts& counts) {
-  std::array<uint8_t, kBlock> bins;
+void CountBlock(const BinEdges& edges, std::span<const float> values, ColumnCounts& counts,
+                std::span<uint8_t> bins) {
   std::array<uint16_t, kBlock> buckets;
-  FindBins(edges, values, std::span(bins).first(values.size()),
-           std::span(buckets).first(values.size()));
+  FindBins(edges, values, bins, std::span(buckets).first(values.size()));
   // Tables side by side: a bin that comes again at once does not wait for its own last sum.
   std::array<std::array<uint32_t, kMaxNumericBins>, kLanes> tables{};
   for (size_t i = 0; i < values.size(); ++i) ++tables[i % kLanes][bins[i]];
@@ -85,10 +84,12 @@ void CountAll(const FeatureBins& frozen, std::span<const T> values, ColumnCounts
   }
   const BinEdges edges(frozen);
   std::array<float, kBlock> narrow;
+  std::array<uint8_t, kBlock> bins;
   for (size_t begin = 0; begin < values.size(); begin += kBlock) {
     const std::span<const T> block = values.subspan(begin, std::min(kBlock, values.size() - begin));
     for (size_t i = 0; i < block.size(); ++i) narrow[i] = static_cast<float>(block[i]);
-    CountBlock(edges, std::span<const float>(narrow).first(block.size()), counts);
+    CountBlock(edges, std::span<const float>(narrow).first(block.size()), counts,
+               std::span(bins).first(block.size()));
     AddMoments(block, static_cast<double>(frozen.grid().center), counts);
   }
 }
@@ -145,6 +146,16 @@ void CountNumbers(const FeatureBins& frozen, std::span<const double> values, Col
 
 void CountNumbers(const FeatureBins& frozen, std::span<const float> values, ColumnCounts& counts) {
   CountAll(frozen, values, counts);
+}
+
+void CountNumbers(const FeatureBins& frozen, std::span<const float> values, ColumnCounts& counts,
+                  std::span<uint8_t> bins) {
+  const BinEdges edges(frozen);
+  for (size_t begin = 0; begin < values.size(); begin += kBlock) {
+    const size_t size = std::min(kBlock, values.size() - begin);
+    CountBlock(edges, values.subspan(begin, size), counts, bins.subspan(begin, size));
+    AddMoments(values.subspan(begin, size), static_cast<double>(frozen.grid().center), counts);
+  }
 }
 
 void CountText(const FeatureBins& frozen, std::string_view value, ColumnCounts& counts) {

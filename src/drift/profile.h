@@ -60,6 +60,9 @@ struct ColumnCounts {
 void CountNumber(const FeatureBins& frozen, double value, ColumnCounts& counts);
 void CountNumbers(const FeatureBins& frozen, std::span<const double> values, ColumnCounts& counts);
 void CountNumbers(const FeatureBins& frozen, std::span<const float> values, ColumnCounts& counts);
+// Of a numeric feature, telling each value's bin too: bins[i] for values[i].
+void CountNumbers(const FeatureBins& frozen, std::span<const float> values, ColumnCounts& counts,
+                  std::span<uint8_t> bins);
 void CountText(const FeatureBins& frozen, std::string_view value, ColumnCounts& counts);
 
 struct ColumnProfile {

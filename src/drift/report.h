@@ -117,6 +117,7 @@ ColumnReport CompareColumn(const ColumnProfile& reference, const ColumnCounts& c
 // The verdict over all columns together.
 void JudgeColumns(std::span<ColumnReport> columns, double alpha);
 
+base::Json ColumnJson(const ColumnReport& column);
 base::Json ReportJson(const Report& report);
 
 }  // namespace slipway::drift

@@ -44,6 +44,8 @@ Json BinsJson(const ColumnReport& column) {
   return bins;
 }
 
+}  // namespace
+
 Json ColumnJson(const ColumnReport& column) {
   Json json = Json::MakeObject({
       {"column", column.name},
@@ -70,8 +72,6 @@ Json ColumnJson(const ColumnReport& column) {
   json.Set("bins", BinsJson(column));
   return json;
 }
-
-}  // namespace
 
 base::Json ReportJson(const Report& report) {
   Json schema = Json::MakeArray();

@@ -4,33 +4,58 @@
 #include "monitoring/baseline.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace slipway::monitoring {
 namespace {
 
-FeatureProfile ProfileOfNumbers(const std::string& name, const std::vector<double>& values) {
-  FeatureProfile profile{FeatureBins::Numeric(name, values), {}};
-  profile.counts.resize(profile.bins.bin_count());
-  for (const double value : values) ++profile.counts[profile.bins.BinOfNumber(value)];
+FeatureProfile ProfileOfNumbers(const std::string& name, const std::vector<double>& values,
+                                bool with_fine) {
+  const FeatureBins bins = FeatureBins::Numeric(name, values);
+  FeatureProfile profile{bins, "double", drift::ColumnCounts(bins, with_fine)};
+  drift::CountNumbers(bins, values, profile.counts);
   return profile;
 }
 
 FeatureProfile ProfileOfTexts(const std::string& name, const std::vector<std::string>& values) {
-  FeatureProfile profile{FeatureBins::Categorical(name, values), {}};
-  profile.counts.resize(profile.bins.bin_count());
-  for (const std::string& value : values) ++profile.counts[profile.bins.BinOfText(value)];
+  const FeatureBins bins = FeatureBins::Categorical(name, values);
+  FeatureProfile profile{bins, "string", drift::ColumnCounts(bins)};
+  for (const std::string& value : values) drift::CountText(bins, value, profile.counts);
   return profile;
 }
 
-FeatureProfile ProfileOf(const inference::Column& column) {
+FeatureProfile ProfileOf(const inference::Column& column, bool with_fine) {
   if (const auto* texts = std::get_if<std::vector<std::string>>(&column.values)) {
     return ProfileOfTexts(column.name, *texts);
   }
   if (const auto* integers = std::get_if<std::vector<int64_t>>(&column.values)) {
-    return ProfileOfNumbers(column.name, std::vector<double>(integers->begin(), integers->end()));
+    return ProfileOfNumbers(column.name, std::vector<double>(integers->begin(), integers->end()),
+                            with_fine);
   }
-  return ProfileOfNumbers(column.name, std::get<std::vector<double>>(column.values));
+  return ProfileOfNumbers(column.name, std::get<std::vector<double>>(column.values), with_fine);
+}
+
+size_t BinOf(const inference::Column& column, const FeatureBins& bins, size_t row) {
+  if (const auto* texts = std::get_if<std::vector<std::string>>(&column.values))
+    return bins.BinOfText((*texts)[row]);
+  if (const auto* integers = std::get_if<std::vector<int64_t>>(&column.values))
+    return bins.BinOfNumber(static_cast<double>((*integers)[row]));
+  return bins.BinOfNumber(std::get<std::vector<double>>(column.values)[row]);
+}
+
+std::vector<double> MeanScores(const inference::Column& column, const FeatureBins& bins,
+                               const std::vector<double>& scores) {
+  std::vector<double> sums(bins.bin_count());
+  std::vector<double> rows(bins.bin_count());
+  for (size_t row = 0; row < scores.size(); ++row) {
+    if (std::isnan(scores[row])) continue;
+    const size_t bin = BinOf(column, bins, row);
+    sums[bin] += scores[row];
+    rows[bin] += 1;
+  }
+  for (size_t bin = 0; bin < sums.size(); ++bin) sums[bin] /= rows[bin];
+  return sums;
 }
 
 bool IsTextColumn(const base::Json::Array& cells) {
@@ -96,14 +121,16 @@ base::Result<Baseline> MakeBaseline(const std::vector<inference::Column>& column
                                        " values as in the first column, got " +
                                        std::to_string(column.size()));
     }
-    baseline.features.push_back(ProfileOf(column));
+    baseline.features.push_back(ProfileOf(column, columns.size() <= kMaxFineFeatures));
   }
   if (scores.empty()) return baseline;
   if (static_cast<int64_t>(scores.size()) != baseline.rows) {
     return base::InvalidArgument("scores", "expected " + std::to_string(baseline.rows) +
                                                " scores, got " + std::to_string(scores.size()));
   }
-  baseline.score = ProfileOfNumbers("score", scores);
+  baseline.score = ProfileOfNumbers("score", scores, true);
+  for (size_t i = 0; i < columns.size(); ++i)
+    baseline.mean_scores.push_back(MeanScores(columns[i], baseline.features[i].bins, scores));
   return baseline;
 }
 

@@ -12,7 +12,7 @@
 
 #include "base/json.h"
 #include "base/status.h"
-#include "drift/bins.h"
+#include "drift/profile.h"
 #include "inference/columns.h"
 
 namespace slipway::monitoring {
@@ -24,16 +24,17 @@ using drift::FeatureKindName;
 inline constexpr size_t kMaxFeatures = 2000;  // of a baseline; more is refused
 inline constexpr int64_t kMaxBaselineBytes = 256LL * 1024 * 1024;
 
-struct FeatureProfile {
-  FeatureBins bins;
-  std::vector<int64_t> counts;  // one a bin
-};
+inline constexpr size_t kMaxFineFeatures = 200;  // more: no fine histograms (32 KiB a feature)
+
+using FeatureProfile = drift::ColumnProfile;
 
 struct Baseline {
   std::string source;  // "training sample", "first 1000 predictions"
   int64_t rows = 0;
   std::vector<FeatureProfile> features;
   std::optional<FeatureProfile> score;
+  // [feature][bin]: mean score of the reference rows in it, NaN without any. Empty without scores.
+  std::vector<std::vector<double>> mean_scores;
 };
 
 // kInvalidArgument naming the column when lengths differ, nothing is there or kMaxFeatures is

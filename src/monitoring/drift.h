@@ -34,11 +34,23 @@ struct FeatureDrift {
   double out_of_range_share = 0;  // numeric
   double unseen_share = 0;        // categorical
   std::vector<drift::BinShare> bins;
+  // Every distance with its p-value, and the verdict of the distribution tests over all features
+  // (docs/drift.md).
+  drift::ColumnReport report;
+  // By how much the mean prediction of the reference moves when its rows are weighted so that this
+  // feature alone is spread as in the window. Absent without reference scores.
+  std::optional<double> contribution;
+  double unexplained_share = 0;  // window's rows in bins that the reference does not fill
 };
 
 // counts[i] belongs to profiles[i]; p-values are adjusted over all of them.
 std::vector<FeatureDrift> MeasureDrift(std::span<const FeatureProfile> profiles,
-                                       std::span<const std::vector<int64_t>> counts,
+                                       std::span<const drift::ColumnCounts> counts,
                                        double threshold, double alpha);
+
+// Fills contribution and unexplained_share. What two features do together, and a change of one that
+// goes along with another's, counts for each of them.
+void Attribute(const Baseline& baseline, std::span<const drift::ColumnCounts> counts,
+               std::span<FeatureDrift> drifts);
 
 }  // namespace slipway::monitoring

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <random>
 
@@ -12,9 +13,9 @@ namespace {
 using inference::Column;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-std::vector<int64_t> CountOf(const FeatureBins& bins, const std::vector<double>& values) {
-  std::vector<int64_t> counts(bins.bin_count());
-  for (const double value : values) ++counts[bins.BinOfNumber(value)];
+drift::ColumnCounts CountOf(const FeatureBins& bins, const std::vector<double>& values) {
+  drift::ColumnCounts counts(bins, false);
+  drift::CountNumbers(bins, values, counts);
   return counts;
 }
 
@@ -25,8 +26,8 @@ std::vector<FeatureProfile> NormalProfiles(int features, int rows, std::mt19937_
     std::vector<double> values;
     for (int i = 0; i < rows; ++i) values.push_back(noise(random));
     FeatureBins bins = FeatureBins::Numeric("f" + std::to_string(feature), values);
-    std::vector<int64_t> counts = CountOf(bins, values);
-    profiles.push_back({std::move(bins), std::move(counts)});
+    drift::ColumnCounts counts = CountOf(bins, values);
+    profiles.push_back({std::move(bins), "double", std::move(counts)});
   }
   return profiles;
 }
@@ -38,7 +39,7 @@ TEST(MeasureDrift, KeepsItsPromiseOfFewFalseAlarms) {
   std::normal_distribution<double> noise;
   int alarmed = 0;
   for (int window = 0; window < 60; ++window) {
-    std::vector<std::vector<int64_t>> counts;
+    std::vector<drift::ColumnCounts> counts;
     for (const FeatureProfile& profile : profiles) {
       std::vector<double> values;
       for (int i = 0; i < 1000; ++i) values.push_back(noise(random));
@@ -52,13 +53,35 @@ TEST(MeasureDrift, KeepsItsPromiseOfFewFalseAlarms) {
   EXPECT_LE(alarmed, 7);
 }
 
+// The score follows x; y moves as much and does not matter.
+TEST(Attribute, TellsTheFeatureThatMovesThePredictions) {
+  std::mt19937_64 random(7);
+  std::uniform_real_distribution<double> uniform;
+  std::vector<double> x;
+  std::vector<double> y;
+  std::vector<double> moved;
+  for (int i = 0; i < 20'000; ++i) {
+    x.push_back(uniform(random));
+    y.push_back(uniform(random));
+    moved.push_back(std::sqrt(uniform(random)));  // mean 2/3
+  }
+  const Baseline baseline = MakeBaseline({{"x", x}, {"y", y}}, x, "test").value();
+  const std::vector<drift::ColumnCounts> counts{CountOf(baseline.features[0].bins, moved),
+                                                CountOf(baseline.features[1].bins, moved)};
+  auto drifts = MeasureDrift(baseline.features, counts, 0.2, 0.05);
+  Attribute(baseline, counts, drifts);
+  EXPECT_NEAR(*drifts[0].contribution, 2.0 / 3 - 0.5, 0.01);
+  EXPECT_NEAR(*drifts[1].contribution, 0, 0.01);
+  EXPECT_NEAR(drifts[0].psi, drifts[1].psi, 0.05);
+  EXPECT_LT(drifts[0].unexplained_share, 0.001);
+}
+
 TEST(MeasureDrift, SaysHowManyRowsItNeeds) {
   std::mt19937_64 random(7);
   const std::vector<FeatureProfile> profiles = NormalProfiles(1, 5000, random);
-  std::vector<int64_t> counts(profiles[0].bins.bin_count());
-  counts[FeatureBins::kBelow] = 50;
-  const FeatureDrift drift =
-      MeasureDrift(profiles, std::vector<std::vector<int64_t>>{counts}, 0.2, 0.05)[0];
+  drift::ColumnCounts counts(profiles[0].bins, false);
+  counts.bins[FeatureBins::kBelow] = 50;
+  const FeatureDrift drift = MeasureDrift(profiles, std::span(&counts, 1), 0.2, 0.05)[0];
   EXPECT_FALSE(drift.judged);
   EXPECT_FALSE(drift.drifted);
   EXPECT_GT(drift.psi, 1);
@@ -94,9 +117,9 @@ TEST(Baseline, IsReadFromItsFile) {
   EXPECT_EQ(baseline->rows, 3);
   ASSERT_EQ(baseline->features.size(), 2u);
   EXPECT_EQ(baseline->features[0].bins.kind(), FeatureKind::kNumeric);
-  EXPECT_EQ(baseline->features[0].counts[FeatureBins::kMissing], 1);
+  EXPECT_EQ(baseline->features[0].counts.bins[FeatureBins::kMissing], 1);
   EXPECT_EQ(baseline->features[1].bins.kind(), FeatureKind::kCategorical);
-  EXPECT_EQ(baseline->features[1].counts[FeatureBins::kMissing], 1);
+  EXPECT_EQ(baseline->features[1].counts.bins[FeatureBins::kMissing], 1);
   ASSERT_TRUE(baseline->score.has_value());
 }
 

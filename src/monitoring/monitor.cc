@@ -275,6 +275,7 @@ base::Status Monitor::Start() {
   TRY(state.Open());
   TRY(state.Rebuild());
   TRY(state.LoadJudged());
+  TRY(state.LoadDetections());
   TRY(state.ShowFiring());
   state.log->Follow([&state](storage::RecordPosition position, std::string bytes) {
     WrittenRecord record{position, std::move(bytes)};

@@ -118,14 +118,41 @@ struct WindowReport {
   std::optional<double> prediction_psi;
 };
 
+// A sequential detector of one stream of a version, as it stands. An episode begins with an alarm
+// and ends after 10 000 values without another.
+struct DetectorReport {
+  std::string stream;  // a feature's name, "prediction" or "errors"
+  int64_t values = 0;  // that it has heard
+  int64_t alarms = 0;
+  double level = 0;           // of the nearest chart, 0 to 1: an alarm
+  double smallest_shift = 0;  // numeric: in standard deviations; 0: no chart of the mean
+  bool listens = false;       // false: the reference is too small for any chart
+  bool in_episode = false;
+  std::string what;        // "rises", "falls", "missing", "out_of_range", "unseen", "more 'x'"
+  base::Micros began = 0;  // estimate
+  base::Micros detected = 0;
+};
+
+// Which counters a drift report is made of: of one window, or of all windows in [from, until).
+struct DriftQuery {
+  std::optional<base::Micros> start = {};  // of a window; empty: the newest
+  std::optional<base::Micros> from = {};   // either of them: a span instead of `start`
+  std::optional<base::Micros> until = {};
+  Slice slice = {};  // version empty: the one with the most rows in the newest window of the span
+};
+
 struct DriftReport {
   Span window;
+  std::optional<std::string> arm;
+  std::string segment_feature;
+  std::string segment_value;
   bool closed = false;
   int64_t version = 0;
   std::string baseline_source;
   int64_t baseline_rows = 0;
   std::vector<FeatureDrift> features;
   std::optional<FeatureDrift> prediction;
+  std::vector<DetectorReport> detectors;  // of the whole version, whatever the slice
 };
 
 // Rows with a two-class label, in log order. All vectors but `columns` have one entry a row, as has
@@ -202,11 +229,12 @@ class Monitor {
   // kInvalidArgument (field "segment") when the endpoint has no such segment feature.
   base::Result<std::vector<WindowReport>> WindowsBy(const std::string& endpoint,
                                                     const WindowQuery& query);
-  // Window that starts at `start` (empty: the newest one with predictions), version empty: the one
-  // with the most rows. kNotFound (reason "no_window"), kFailedPrecondition (reason "no_baseline":
-  // its message says how many rows it waits for).
-  base::Result<DriftReport> Drift(const std::string& endpoint, std::optional<base::Micros> start,
-                                  std::optional<int64_t> version);
+  // kNotFound (reason "no_window"), kFailedPrecondition (reason "no_baseline": its message says how
+  // many rows it waits for), kInvalidArgument (field "segment").
+  base::Result<DriftReport> Drift(const std::string& endpoint, const DriftQuery& query);
+  // The same counters as a profile's bytes (drift/profile.h), the score as column "prediction":
+  // profiles of one version add up over time and over replicas. Errors as Drift.
+  base::Result<std::string> ExportProfile(const std::string& endpoint, const DriftQuery& query);
   Span WindowAt(base::Micros time) const;
   // The newest `limit` (at most kMaxLabelledRows) labelled rows of the span.
   base::Result<LabelledTable> LabelledRows(const std::string& endpoint, Span span, int64_t limit);
@@ -232,6 +260,7 @@ class Monitor {
 };
 
 base::Json ToJson(const WindowReport& report);
+base::Json ToJson(const DetectorReport& report);
 base::Json ToJson(const DriftReport& report);
 
 }  // namespace slipway::monitoring

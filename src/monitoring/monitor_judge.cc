@@ -165,6 +165,7 @@ base::Status Monitor::Tick(base::Micros now) {
   TRY(state.MatchForgottenRequests());
   const std::vector<State::WindowToJudge> closed = state.CollectClosed(now);
   for (const State::WindowToJudge& window : closed) TRY(state.JudgeWindow(window, now));
+  TRY(state.AnnounceDetections());
   return closed.empty() ? base::Status::Ok() : state.ShowFiring();
 }
 

@@ -6,94 +6,11 @@
 
 #include "monitoring/monitor_state.h"
 #include "monitoring/rules.h"
+#include "monitoring/windows/slices.h"
 #include "monitoring/windows/window_quality.h"
 
 namespace slipway::monitoring {
 namespace {
-
-void AddTo(std::vector<int64_t>& total, const std::vector<int64_t>& counts) {
-  total.resize(std::max(total.size(), counts.size()));
-  for (size_t bin = 0; bin < counts.size(); ++bin) total[bin] += counts[bin];
-}
-
-bool Matches(const Slice& slice, const std::pair<int64_t, std::string>& version_and_arm) {
-  return (!slice.version || version_and_arm.first == *slice.version) &&
-         (!slice.arm || version_and_arm.second == *slice.arm);
-}
-
-// The id of the slice's segment; nullopt when no row has had that value.
-std::optional<SegmentKey> KeyOf(const EndpointState& endpoint, size_t feature,
-                                const std::string& value) {
-  const uint8_t id = endpoint.segments.Find(feature, value);
-  if (id == kOtherSegment && value != endpoint.segments.ValueOf(feature, kOtherSegment))
-    return std::nullopt;
-  return SegmentKey{static_cast<uint8_t>(feature), id};
-}
-
-struct Totals {
-  int64_t requests = 0;
-  int64_t failed_requests = 0;
-  int64_t rows = 0;
-  int64_t labelled_rows = 0;
-  base::Micros label_delay = 0;
-};
-
-// Of a slice of a window; `segment`: of its rows only those.
-Totals TotalsOf(const Window& window, const Slice& slice,
-                const std::optional<SegmentKey>& segment) {
-  Totals totals;
-  for (const auto& [key, cell] : window.cells) {
-    if (!Matches(slice, key)) continue;
-    if (slice.segment_feature.empty()) {
-      totals.requests += cell.requests;
-      totals.failed_requests += cell.failed_requests;
-      totals.rows += cell.rows;
-      totals.labelled_rows += cell.labelled_rows;
-      totals.label_delay += cell.label_delay;
-      continue;
-    }
-    const auto found = segment ? cell.segments.find(*segment) : cell.segments.end();
-    if (found == cell.segments.end()) continue;
-    totals.rows += found->second.rows;
-    totals.labelled_rows += found->second.labelled_rows;
-    totals.label_delay += found->second.label_delay;
-  }
-  return totals;
-}
-
-// The arms of one version together.
-BinCounts BinsOf(const Window& window, int64_t version, const VersionProfile& profile) {
-  BinCounts total;
-  total.features.resize(profile.baseline().features.size());
-  for (size_t i = 0; i < total.features.size(); ++i) {
-    total.features[i].resize(profile.baseline().features[i].bins.bin_count());
-  }
-  if (profile.baseline().score) total.score.resize(profile.baseline().score->bins.bin_count());
-  for (const auto& [key, cell] : window.cells) {
-    if (key.first != version) continue;
-    for (size_t i = 0; i < cell.bins.features.size(); ++i)
-      AddTo(total.features[i], cell.bins.features[i]);
-    AddTo(total.score, cell.bins.score);
-  }
-  return total;
-}
-
-// The version with the most answered rows; the smaller number of equal ones. nullopt when none has
-// any.
-std::optional<int64_t> MainVersion(const Window& window) {
-  std::map<int64_t, int64_t> rows;
-  for (const auto& [key, cell] : window.cells) rows[key.first] += cell.rows;
-  std::optional<int64_t> main;
-  for (const auto& [version, count] : rows) {
-    if (count > 0 && (!main || count > rows[*main])) main = version;
-  }
-  return main;
-}
-
-const VersionProfile* ProfileOf(const EndpointState& endpoint, int64_t version) {
-  const auto found = endpoint.versions.find(version);
-  return found == endpoint.versions.end() ? nullptr : found->second.profile.get();
-}
 
 // Those that are judged: what only answered without the registry is nobody's production.
 std::vector<int64_t> JudgedVersionsIn(const Window& window) {
@@ -183,32 +100,14 @@ WindowReport Monitor::State::Report(const std::string& name, const EndpointState
   const VersionProfile* profile = drift_version ? ProfileOf(endpoint, *drift_version) : nullptr;
   if (profile == nullptr) return report;
   report.drift_version = drift_version;
-  const BinCounts bins = BinsOf(window, *drift_version, *profile);
+  const ProfileCounts counts = CountsOf(window, {.version = drift_version}, std::nullopt, *profile);
   const Baseline& baseline = profile->baseline();
   for (size_t i = 0; i < baseline.features.size(); ++i) {
     report.psi[baseline.features[i].bins.name()] =
-        drift::Psi(baseline.features[i].counts, bins.features[i]);
+        drift::Psi(baseline.features[i].counts.bins, counts.features[i].bins);
   }
-  if (baseline.score) report.prediction_psi = drift::Psi(baseline.score->counts, bins.score);
-  return report;
-}
-
-DriftReport Monitor::State::DriftOf(const VersionProfile& profile, base::Micros start,
-                                    const Window& window, int64_t version) const {
-  DriftReport report;
-  report.window = {start, start + table->window_length()};
-  report.closed = report.window.end <= parts.clock.Now();
-  report.version = version;
-  const Baseline& baseline = profile.baseline();
-  report.baseline_source = baseline.source;
-  report.baseline_rows = baseline.rows;
-  const BinCounts bins = BinsOf(window, version, profile);
-  report.features =
-      MeasureDrift(baseline.features, bins.features, settings.psi_threshold, kDriftAlpha);
-  if (baseline.score) {
-    report.prediction = MeasureDrift(std::span(&*baseline.score, 1), std::span(&bins.score, 1),
-                                     settings.psi_threshold, kDriftAlpha)[0];
-  }
+  if (baseline.score)
+    report.prediction_psi = drift::Psi(baseline.score->counts.bins, counts.score.bins);
   return report;
 }
 
@@ -244,6 +143,7 @@ base::Result<std::vector<WindowReport>> Monitor::WindowsBy(const std::string& en
     TRY(state.SegmentFeature(endpoint, query.slice.segment_feature));
   std::vector<WindowReport> reports;
   const std::lock_guard lock(state.mutex);
+  state.table->Settle();
   const auto found = state.table->endpoints().find(endpoint);
   if (found == state.table->endpoints().end()) return reports;
   for (const auto& [start, window] : found->second.windows) {
@@ -261,35 +161,6 @@ base::Result<std::vector<WindowReport>> Monitor::Windows(const std::string& endp
                                                          std::optional<base::Micros> until,
                                                          std::optional<int64_t> version) {
   return WindowsBy(endpoint, {from, until, {.version = version}, Split::kNone});
-}
-
-base::Result<DriftReport> Monitor::Drift(const std::string& endpoint_name,
-                                         std::optional<base::Micros> start,
-                                         std::optional<int64_t> version) {
-  Flush();
-  State& state = *state_;
-  const std::lock_guard lock(state.mutex);
-  const auto endpoint = state.table->endpoints().find(endpoint_name);
-  const base::Status no_window = base::NotFound(
-      "no_window", "endpoint '" + endpoint_name + "' has no such window with predictions");
-  if (endpoint == state.table->endpoints().end() || endpoint->second.windows.empty())
-    return no_window;
-  const auto& windows = endpoint->second.windows;
-  const auto window = start ? windows.find(*start) : std::prev(windows.end());
-  if (window == windows.end()) return no_window;
-  if (!version) version = MainVersion(window->second);
-  if (!version) return no_window;
-  const VersionProfile* profile = ProfileOf(endpoint->second, *version);
-  if (profile == nullptr) {
-    const auto known = endpoint->second.versions.find(*version);
-    const int64_t held = known == endpoint->second.versions.end() ? 0 : known->second.held_rows;
-    return base::FailedPrecondition(
-        "no_baseline",
-        "version " + std::to_string(*version) + " of '" + endpoint_name +
-            "' brings no baseline; its first predictions will make one: " + std::to_string(held) +
-            " of " + std::to_string(state.settings.baseline_rows) + " are there");
-  }
-  return state.DriftOf(*profile, window->first, window->second, *version);
 }
 
 Span Monitor::WindowAt(base::Micros time) const {
@@ -312,6 +183,7 @@ std::optional<double> Monitor::ScoreOf(const LoggedPrediction& prediction) const
 std::vector<Monitor::State::WindowToJudge> Monitor::State::CollectClosed(base::Micros now) {
   std::vector<WindowToJudge> closed;
   const std::lock_guard lock(mutex);
+  table->Settle();
   for (const auto& [name, endpoint] : table->endpoints()) {
     for (const auto& [start, window] : endpoint.windows) {
       if (start + table->window_length() + settings.label_wait.micros > now) break;
@@ -327,7 +199,10 @@ std::vector<Monitor::State::WindowToJudge> Monitor::State::CollectClosed(base::M
         to_judge.versions.push_back(Report(name, endpoint, start, window, {.version = version}));
         const VersionProfile* profile = ProfileOf(endpoint, version);
         if (profile != nullptr && !IsJudged(name, version, start, kDriftPart)) {
-          to_judge.drift.emplace(version, DriftOf(*profile, start, window, version));
+          const ProfileCounts counts =
+              CountsOf(window, {.version = version}, std::nullopt, *profile);
+          const Span span{start, start + table->window_length()};
+          to_judge.drift.emplace(version, DriftOf(*profile, span, counts, version));
         }
       }
       closed.push_back(std::move(to_judge));

@@ -58,7 +58,7 @@ struct Monitor::State {
   // --- monitor_reports.cc; the first three under mutex
   WindowReport Report(const std::string& name, const EndpointState& endpoint, base::Micros start,
                       const Window& window, const Slice& slice);
-  DriftReport DriftOf(const VersionProfile& profile, base::Micros start, const Window& window,
+  DriftReport DriftOf(const VersionProfile& profile, Span span, const ProfileCounts& counts,
                       int64_t version) const;
   std::optional<WindowQuality> QualityOf(const std::string& name, const EndpointState& endpoint,
                                          base::Micros start, const Window& window,
@@ -76,6 +76,20 @@ struct Monitor::State {
   };
   // Closed windows of which something is left to judge, each endpoint's oldest first.
   std::vector<WindowToJudge> CollectClosed(base::Micros now);
+
+  // --- monitor_drift.cc
+  // What a drift query is answered from. Under mutex; the result points into the table.
+  struct Sliced {
+    Span span;
+    Slice slice;  // with its version
+    const VersionState* version = nullptr;
+    VersionProfile* profile = nullptr;
+    ProfileCounts counts;
+  };
+  base::Result<Sliced> SliceFor(const std::string& endpoint, const DriftQuery& query);
+  base::Status LoadDetections();
+  // Each episode of a detector that is not announced yet becomes an event, once.
+  base::Status AnnounceDetections();
 
   // --- monitor_judge.cc, all under judge_mutex
   base::Status LoadJudged();
@@ -114,6 +128,8 @@ struct Monitor::State {
   std::mutex judge_mutex;  // one Tick at a time
   std::set<std::tuple<std::string, int64_t, base::Micros, std::string>> judged;
   std::map<std::string, base::Micros> newest_judged;  // by endpoint: start of the window
+  // By endpoint, version and stream: start of the window of each announced detection.
+  std::set<std::tuple<std::string, int64_t, std::string, base::Micros>> announced;
 
   std::mutex delivery_mutex;
   std::condition_variable delivery_wake;

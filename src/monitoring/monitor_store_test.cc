@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <set>
 #include <thread>
 
 #include "monitoring/monitor.h"
@@ -36,7 +37,7 @@ TEST_P(MonitorStore, ShowsAWindowsCountsDriftAndQuality) {
   EXPECT_EQ(windows[0].psi.size(), 2u);
   EXPECT_LT(windows[0].psi.at("x"), 0.05);
   EXPECT_LT(*windows[0].prediction_psi, 0.05);
-  const auto drift = monitor_->Drift("flights", {}, {}).value();
+  const auto drift = monitor_->Drift("flights", {}).value();
   EXPECT_EQ(drift.baseline_source, "training sample");
   EXPECT_EQ(drift.baseline_rows, 1000);
   EXPECT_TRUE(drift.features[0].judged);
@@ -95,11 +96,11 @@ TEST_P(MonitorStore, HasTheSameNumbersAfterARestart) {
   EXPECT_EQ(outcome.corrected, 1);
   EXPECT_EQ(outcome.duplicate, 1);
   const std::string before = ToJson(monitor_->Windows("flights", {}, {}, {}).value()[0]).Dump();
-  const std::string drift = ToJson(monitor_->Drift("flights", {}, {}).value()).Dump();
+  const std::string drift = ToJson(monitor_->Drift("flights", {}).value()).Dump();
   EXPECT_EQ(monitor_->LabelOf(TestUlid(9'000) + ".1")->delay, 5);
   Start();
   EXPECT_EQ(ToJson(monitor_->Windows("flights", {}, {}, {}).value()[0]).Dump(), before);
-  EXPECT_EQ(ToJson(monitor_->Drift("flights", {}, {}).value()).Dump(), drift);
+  EXPECT_EQ(ToJson(monitor_->Drift("flights", {}).value()).Dump(), drift);
   EXPECT_EQ(monitor_->Count("flights").rows, 302);
   EXPECT_EQ(monitor_->LabelOf(TestUlid(9'000) + ".1")->value, LabelValue(true));
   // What waited still waits.
@@ -221,13 +222,13 @@ TEST_P(MonitorStore, SaysHowManyRowsAVersionWithoutBaselineStillNeeds) {
   settings_.baseline_rows = 300;
   Start();
   Traffic(0, 200);
-  const base::Status status = monitor_->Drift("flights", {}, {}).status();
+  const base::Status status = monitor_->Drift("flights", {}).status();
   EXPECT_EQ(status.reason(), "no_baseline");
   EXPECT_NE(status.message().find("200 of 300"), std::string::npos) << status.message();
   Traffic(1, 200);
-  EXPECT_EQ(monitor_->Drift("flights", {}, {}).value().baseline_source, "first 300 predictions");
-  EXPECT_EQ(monitor_->Drift("flights", 0, {}).value().prediction->n, 200);
-  EXPECT_EQ(monitor_->Drift("flights", 5 * kHour, {}).status().reason(), "no_window");
+  EXPECT_EQ(monitor_->Drift("flights", {}).value().baseline_source, "first 300 predictions");
+  EXPECT_EQ(monitor_->Drift("flights", {.start = 0}).value().prediction->n, 200);
+  EXPECT_EQ(monitor_->Drift("flights", {.start = 5 * kHour}).status().reason(), "no_window");
 }
 
 TEST_P(MonitorStore, ReadsABaselineThatWasOutOfReachAtTheNextTick) {
@@ -238,10 +239,10 @@ TEST_P(MonitorStore, ReadsABaselineThatWasOutOfReachAtTheNextTick) {
   };
   Start();
   Traffic(0, 200);
-  EXPECT_EQ(monitor_->Drift("flights", {}, {}).status().reason(), "no_baseline");
+  EXPECT_EQ(monitor_->Drift("flights", {}).status().reason(), "no_baseline");
   reachable = true;
   Tick(10);
-  EXPECT_EQ(monitor_->Drift("flights", {}, {}).value().prediction->n, 200);
+  EXPECT_EQ(monitor_->Drift("flights", {}).value().prediction->n, 200);
 }
 
 TEST_P(MonitorStore, RefusesSettingsItDoesNotUnderstand) {
@@ -276,10 +277,69 @@ TEST_P(MonitorStore, CountsEverythingThatSeveralThreadsAppend) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(monitor_->Windows("flights", {}, {}, {}).value()[0].predictions, 20'000);
-  EXPECT_EQ(monitor_->Drift("flights", {}, {}).value().prediction->n, 20'000);
+  EXPECT_EQ(monitor_->Drift("flights", {}).value().prediction->n, 20'000);
   EXPECT_NE(metrics_.PrintOpenMetrics().find(
                 "slipway_monitoring_predictions_total{endpoint=\"flights\"} 20000"),
             std::string::npos);
+}
+
+// Each stream that moved is announced once, also after a restart.
+TEST_P(MonitorStore, AnnouncesWhatADetectorHeardOnce) {
+  Start();
+  Traffic(0, 300);
+  Tick(10);
+  EXPECT_TRUE(Events("drift.detected").empty());
+  Traffic(1, 300, 1, 0.5f);
+  Tick(20);
+  const auto events = Events("drift.detected");
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0].subject, "endpoint/flights/version/1");
+  std::set<std::string> streams;
+  for (const events::Event& event : events) {
+    streams.insert(event.data.Find("stream")->AsString());
+    EXPECT_EQ(event.data.Find("episode")->Find("what")->AsString(), "rises");
+  }
+  EXPECT_EQ(streams, (std::set<std::string>{"x", "prediction"}));
+  Start();
+  Tick(30);
+  EXPECT_EQ(Events("drift.detected").size(), 2u);
+  const auto detectors = monitor_->Drift("flights", {}).value().detectors;
+  ASSERT_EQ(detectors.size(), 3u);
+  EXPECT_EQ(detectors.back().stream, "prediction");
+  EXPECT_EQ(detectors.back().values, 600);
+  EXPECT_TRUE(detectors.back().in_episode);
+}
+
+TEST_P(MonitorStore, AnswersASpanFromTheCountersOfItsWindows) {
+  settings_.endpoints = base::Json::Parse(R"({"flights": {"segments": ["place"]}})").value();
+  Start();
+  Traffic(0, 200);
+  Traffic(1, 300);
+  Traffic(2, 100);
+  const auto rows = [&](const DriftQuery& query) {
+    return monitor_->Drift("flights", query).value().prediction->n;
+  };
+  EXPECT_EQ(rows({}), 100);
+  EXPECT_EQ(rows({.from = 0, .until = 2 * kHour}), 500);
+  EXPECT_EQ(rows({.from = 0}), 600);
+  EXPECT_EQ(rows({.from = 0, .slice = {.arm = "stable"}}), 600);
+  EXPECT_EQ(rows({.from = 0, .slice = {.arm = "canary"}}), 0);
+  EXPECT_EQ(rows({.from = 0, .slice = {.segment_feature = "place", .segment_value = "SFO"}}), 0);
+  const DriftQuery unknown{.slice = {.segment_feature = "x", .segment_value = "1"}};
+  EXPECT_EQ(monitor_->Drift("flights", unknown).status().field(), "segment");
+  // Two parts of the time, as two replicas' would, add up to the whole.
+  const auto part = [&](const DriftQuery& query) {
+    return drift::DecodeProfile(monitor_->ExportProfile("flights", query).value()).value();
+  };
+  auto first = part({.from = 0, .until = kHour});
+  const auto rest = part({.from = kHour});
+  const auto whole = part({.from = 0});
+  ASSERT_EQ(whole.columns.size(), 3u);
+  for (size_t i = 0; i < whole.columns.size(); ++i) {
+    first.columns[i].counts.Merge(rest.columns[i].counts);
+    EXPECT_EQ(first.columns[i].counts.bins, whole.columns[i].counts.bins);
+    EXPECT_EQ(first.columns[i].counts.fine, whole.columns[i].counts.fine);
+  }
 }
 
 TEST_P(MonitorStore, KnowsTheScoreOfALoggedPrediction) {

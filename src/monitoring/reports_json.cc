@@ -53,7 +53,26 @@ Json ToJson(const FeatureDrift& drift) {
     bins.Append(Json::MakeObject(
         {{"label", bin.label}, {"baseline_share", bin.reference}, {"current_share", bin.current}}));
   }
-  return json.Set("bins", std::move(bins));
+  json.Set("bins", std::move(bins));
+  const Json report = drift::ColumnJson(drift.report);
+  json.Set("scores", *report.Find("scores"));
+  json.Set("tests", Json::MakeObject({{"judged", drift.report.judged},
+                                      {"needs_rows", drift.report.needs_rows},
+                                      {"p_value", drift.report.p_value},
+                                      {"p_adjusted", drift.report.p_adjusted},
+                                      {"drifted", drift.report.drifted},
+                                      {"decided_by", *report.Find("decided_by")},
+                                      {"parts", *report.Find("tests")}}));
+  if (drift.contribution) {
+    json.Set("attribution", Json::MakeObject({{"contribution", *drift.contribution},
+                                              {"unexplained_share", drift.unexplained_share}}));
+  }
+  json.Set("baseline_moments", *report.Find("reference_moments"));
+  return json.Set("moments", *report.Find("moments"));
+}
+
+Json SegmentJson(const std::string& feature, const std::string& value) {
+  return feature.empty() ? Json() : Json::MakeObject({{"feature", feature}, {"value", value}});
 }
 
 Json WindowJson(const Span& window, bool closed) {
@@ -73,10 +92,7 @@ Json ToJson(const WindowReport& report) {
   Json json = WindowJson(report.window, report.closed);
   json.Set("version", report.version ? Json(*report.version) : Json());
   json.Set("arm", report.arm ? Json(*report.arm) : Json());
-  json.Set("segment", report.segment_feature.empty()
-                          ? Json()
-                          : Json::MakeObject({{"feature", report.segment_feature},
-                                              {"value", report.segment_value}}));
+  json.Set("segment", SegmentJson(report.segment_feature, report.segment_value));
   json.Set("requests", report.requests);
   json.Set("failed_requests", report.failed_requests);
   json.Set("predictions", report.predictions);
@@ -91,6 +107,21 @@ Json ToJson(const WindowReport& report) {
   return json;
 }
 
+Json ToJson(const DetectorReport& report) {
+  Json json = Json::MakeObject({{"stream", report.stream},
+                                {"values", report.values},
+                                {"alarms", report.alarms},
+                                {"level", report.level},
+                                {"listens", report.listens},
+                                {"smallest_shift", report.smallest_shift}});
+  json.Set("episode", report.in_episode
+                          ? Json::MakeObject({{"what", report.what},
+                                              {"began", base::FormatTime(report.began)},
+                                              {"detected", base::FormatTime(report.detected)}})
+                          : Json());
+  return json;
+}
+
 Json ToJson(const DriftReport& report) {
   Json json = Json::MakeObject();
   json.Set("window", WindowJson(report.window, report.closed));
@@ -101,6 +132,11 @@ Json ToJson(const DriftReport& report) {
   for (const FeatureDrift& feature : report.features) features.Append(ToJson(feature));
   json.Set("features", std::move(features));
   json.Set("prediction", report.prediction ? ToJson(*report.prediction) : Json());
+  json.Set("arm", report.arm ? Json(*report.arm) : Json());
+  json.Set("segment", SegmentJson(report.segment_feature, report.segment_value));
+  Json detectors = Json::MakeArray();
+  for (const DetectorReport& detector : report.detectors) detectors.Append(ToJson(detector));
+  json.Set("detectors", std::move(detectors));
   return json;
 }
 

@@ -59,13 +59,33 @@ Window* WindowTable::WindowOf(EndpointState& endpoint, base::Micros time) {
   const auto found = endpoint.windows.find(start);
   if (found != endpoint.windows.end()) return &found->second;
   Window& window = endpoint.windows[start];
+  KeepWithinLimits(endpoint);
+  return start < endpoint.sealed_before ? nullptr : &window;
+}
+
+// After a window was added.
+void WindowTable::KeepWithinLimits(EndpointState& endpoint) {
+  Settle(endpoint);
+  if (endpoint.windows.size() > kFineWindows) {
+    auto window = std::prev(endpoint.windows.end(), static_cast<std::ptrdiff_t>(kFineWindows) + 1);
+    for (auto& [key, cell] : window->second.cells) cell.counts.DropFine();
+  }
   while (static_cast<int64_t>(endpoint.windows.size()) > keep_windows_) {
     const auto oldest = endpoint.windows.begin();
     endpoint.sealed_before = oldest->first + length_;
     labels_ -= static_cast<int64_t>(oldest->second.labels.size());
     endpoint.windows.erase(oldest);
   }
-  return start < endpoint.sealed_before ? nullptr : &window;
+}
+
+void WindowTable::Settle(EndpointState& endpoint) {
+  for (auto& [number, version] : endpoint.versions) {
+    if (version.profile != nullptr) version.profile->Settle();
+  }
+}
+
+void WindowTable::Settle() {
+  for (auto& [name, endpoint] : endpoints_) Settle(endpoint);
 }
 
 void WindowTable::Count(const PredictionView& view, std::string_view bytes) {
@@ -82,7 +102,11 @@ void WindowTable::Count(const PredictionView& view, std::string_view bytes) {
     return;
   }
   cell.rows += view.rows;
-  CountSegments(endpoint, view, cell);
+  for (const auto& row : SegmentsOf(endpoint, view, cell)) {
+    for (SegmentCounts* segment : row) {
+      if (segment != nullptr) ++segment->rows;
+    }
+  }
   auto [entry, is_new] = endpoint.versions.try_emplace(view.version);
   VersionState& version = entry->second;
   if (is_new) {
@@ -90,30 +114,52 @@ void WindowTable::Count(const PredictionView& view, std::string_view bytes) {
     unasked_.push_back({found->first, version.model, view.version});
   }
   if (version.profile != nullptr) {
-    version.profile->Count(view, RuleOf(view.endpoint), cell.bins);
+    CountBins(endpoint, version, view, cell);
   } else if (IsTabular(view)) {  // of an image no baseline is made, so none is kept for it
     Hold(endpoint, version, view, bytes);
   }
 }
 
-void WindowTable::CountSegments(EndpointState& endpoint, const PredictionView& view,
-                                Cell& cell) const {
+std::vector<std::array<SegmentCounts*, kMaxSegmentFeatures>> WindowTable::SegmentsOf(
+    EndpointState& endpoint, const PredictionView& view, Cell& cell) const {
+  std::vector<std::array<SegmentCounts*, kMaxSegmentFeatures>> segments;
   const std::vector<std::string>& features = RuleOf(view.endpoint).segments;
+  if (features.empty()) return segments;
+  segments.resize(static_cast<size_t>(view.rows));
   for (size_t i = 0; i < features.size(); ++i) {
     SegmentReader reader(view, features[i]);
-    for (int64_t row = 0; row < view.rows; ++row) {
+    for (auto& row : segments) {
       const uint8_t id = endpoint.segments.IdOf(i, reader.Next());
-      ++cell.segments[{static_cast<uint8_t>(i), id}].rows;
+      row[i] = &cell.segments[{static_cast<uint8_t>(i), id}];
     }
   }
+  return segments;
 }
 
 void WindowTable::CountBins(EndpointState& endpoint, VersionState& version,
+                            const PredictionView& view, Cell& cell) {
+  const Baseline& baseline = version.profile->baseline();
+  const auto newest = std::prev(endpoint.windows.end())->first;
+  cell.counts.Prepare(
+      baseline, (newest - WindowStart(view.time)) / length_ < static_cast<int64_t>(kFineWindows));
+  std::vector<SegmentTargets> targets;
+  for (const auto& row : SegmentsOf(endpoint, view, cell)) {
+    targets.emplace_back();
+    for (size_t i = 0; i < row.size(); ++i) {
+      if (row[i] == nullptr) continue;
+      row[i]->counts.Prepare(baseline, false);
+      targets.back()[i] = &row[i]->counts;
+    }
+  }
+  version.profile->Count(view, RuleOf(view.endpoint), cell.counts, targets);
+}
+
+// Of a record that waited for its baseline.
+void WindowTable::CountHeld(EndpointState& endpoint, VersionState& version,
                             const PredictionView& view) {
   Window* window = WindowOf(endpoint, view.time);
   if (window == nullptr) return;
-  Cell& cell = window->cells[{view.version, std::string(view.arm)}];
-  version.profile->Count(view, RuleOf(view.endpoint), cell.bins);
+  CountBins(endpoint, version, view, window->cells[{view.version, std::string(view.arm)}]);
 }
 
 void WindowTable::Hold(EndpointState& endpoint, VersionState& version, const PredictionView& view,
@@ -141,7 +187,7 @@ void WindowTable::Adopt(EndpointState& endpoint, VersionState& version, Baseline
   version.profile = std::make_unique<VersionProfile>(std::move(baseline));
   PredictionView view;
   for (const std::string& bytes : version.held) {
-    if (ReadPrediction(bytes, view).ok()) CountBins(endpoint, version, view);
+    if (ReadPrediction(bytes, view).ok()) CountHeld(endpoint, version, view);
   }
   version.held = {};
   version.held_rows = 0;
@@ -167,7 +213,7 @@ void WindowTable::SetBaseline(const std::string& endpoint_name, int64_t number,
   for (const std::string& bytes : held) {
     if (!ReadPrediction(bytes, view).ok()) continue;
     if (version.profile != nullptr) {
-      CountBins(endpoint, version, view);
+      CountHeld(endpoint, version, view);
     } else {
       Hold(endpoint, version, view, bytes);
     }
@@ -219,6 +265,26 @@ void WindowTable::AddDelay(JoinedLabel& label, const RowFacts& facts, base::Micr
     label.cell->segments[{static_cast<uint8_t>(i), label.segments[i]}].label_delay += delay;
 }
 
+void ErrorStream::Add(bool is_wrong, base::Micros time) {
+  if (detector) {
+    const uint8_t bin = is_wrong ? 1 : 0;
+    detector->Add({&bin, 1}, time);
+    return;
+  }
+  wrong += is_wrong ? 1 : 0;
+  if (++rows >= kErrorReferenceRows) detector.emplace(DetectorPlan::Errors(wrong, rows));
+}
+
+void WindowTable::AddError(EndpointState& endpoint, const JoinedLabel& label, const RowFacts& facts,
+                           base::Micros time) const {
+  const QualityRow& row = label.cell->scored[static_cast<size_t>(label.scored)];
+  const bool classes = label.cell->classes;
+  if (!classes && row.truth != 0 && row.truth != 1) return;  // a number is never just wrong
+  if (!classes && RuleOf(facts.endpoint).task == Task::kRegression) return;
+  const bool is_wrong = classes ? row.score != row.truth : (row.score > 0.5) != (row.truth == 1);
+  endpoint.versions[facts.version].errors.Add(is_wrong, time);
+}
+
 Joined WindowTable::Join(const RowFacts& facts, const LabelValue& value, base::Micros time) {
   const auto found = endpoints_.find(facts.endpoint);
   Window* window = found == endpoints_.end() ? nullptr : WindowOf(found->second, facts.time);
@@ -248,6 +314,7 @@ Joined WindowTable::Join(const RowFacts& facts, const LabelValue& value, base::M
     }
     AddDelay(label, facts, time - facts.time);
     AddScored(found->second, label, facts);
+    if (label.scored >= 0) AddError(found->second, label, facts, time);
   }
   if (++labels_ > max_labels_) SealLabels();
   return Joined::kNew;

@@ -22,6 +22,8 @@
 
 namespace slipway::monitoring {
 
+inline constexpr int64_t kErrorReferenceRows = 2000;  // first labelled rows of a version
+inline constexpr size_t kFineWindows = 8;             // newest windows that keep fine histograms
 inline constexpr size_t kMaxHeldRecords = 100'000;  // of a version whose baseline is not known yet
 
 struct RowKey {
@@ -56,7 +58,7 @@ struct SegmentCounts {
   int64_t rows = 0;
   int64_t labelled_rows = 0;
   base::Micros label_delay = 0;
-  BinCounts bins;
+  ProfileCounts counts;  // without fine histograms
 };
 using SegmentKey = std::pair<uint8_t, uint8_t>;  // segment feature, value id
 
@@ -65,7 +67,7 @@ struct Cell {
   int64_t requests = 0;
   int64_t failed_requests = 0;
   int64_t rows = 0;  // answered
-  BinCounts bins;
+  ProfileCounts counts;
   std::vector<QualityRow> scored;
   bool classes = false;  // `scored` tells more than two classes apart
   std::map<SegmentKey, SegmentCounts> segments;
@@ -89,6 +91,16 @@ struct Window {
   bool labels_sealed = false;  // dropped to bound the memory: quality stands as it is
 };
 
+// Right and wrong answers of a version in the order of their labels: the first make the reference
+// of the detector that hears the rest.
+struct ErrorStream {
+  int64_t wrong = 0;
+  int64_t rows = 0;
+  std::optional<StreamDetector> detector;
+
+  void Add(bool is_wrong, base::Micros time);
+};
+
 // Where a version's baseline stands.
 struct VersionState {
   std::string model;
@@ -97,6 +109,7 @@ struct VersionState {
   std::unique_ptr<VersionProfile> profile;  // set once
   std::vector<std::string> held;            // encoded records that wait for it
   int64_t held_rows = 0;
+  ErrorStream errors;
 };
 
 struct EndpointState {
@@ -132,19 +145,29 @@ class WindowTable {
   void BaselineFailed(const std::string& endpoint, int64_t version);
   void RetryFailed();
 
+  // Profiles count rows many at a time: after this they have counted all.
+  void Settle();
   const std::map<std::string, EndpointState, std::less<>>& endpoints() const { return endpoints_; }
   const JoinedLabel* FindLabel(std::string_view endpoint, base::Micros time,
                                const RowKey& key) const;
 
  private:
   Window* WindowOf(EndpointState& endpoint, base::Micros time);
-  void CountBins(EndpointState& endpoint, VersionState& version, const PredictionView& view);
+  void CountBins(EndpointState& endpoint, VersionState& version, const PredictionView& view,
+                 Cell& cell);
+  void CountHeld(EndpointState& endpoint, VersionState& version, const PredictionView& view);
   void Hold(EndpointState& endpoint, VersionState& version, const PredictionView& view,
             std::string_view bytes);
   void Adopt(EndpointState& endpoint, VersionState& version, Baseline baseline);
-  void CountSegments(EndpointState& endpoint, const PredictionView& view, Cell& cell) const;
+  // The segments of each row; empty where the endpoint has no segment features.
+  std::vector<std::array<SegmentCounts*, kMaxSegmentFeatures>> SegmentsOf(
+      EndpointState& endpoint, const PredictionView& view, Cell& cell) const;
+  static void Settle(EndpointState& endpoint);
+  void KeepWithinLimits(EndpointState& endpoint);
   void AddScored(EndpointState& endpoint, JoinedLabel& label, const RowFacts& facts) const;
   void Withdraw(JoinedLabel& label) const;
+  void AddError(EndpointState& endpoint, const JoinedLabel& label, const RowFacts& facts,
+                base::Micros time) const;
   static void AddDelay(JoinedLabel& label, const RowFacts& facts, base::Micros delay);
   void SealLabels();
 

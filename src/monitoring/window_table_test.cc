@@ -54,7 +54,8 @@ std::vector<QualityRow> Live(const Cell& cell) {
   return rows;
 }
 
-const Cell& OnlyCell(const WindowTable& table) {
+const Cell& OnlyCell(WindowTable& table) {
+  table.Settle();
   return table.endpoints().at("flights").windows.begin()->second.cells.begin()->second;
 }
 
@@ -75,11 +76,11 @@ TEST(WindowTable, CountsEachFeatureInItsBaselinesBins) {
   const Cell& cell = OnlyCell(table);
   EXPECT_EQ(cell.requests, 2);
   EXPECT_EQ(cell.rows, 3);
-  EXPECT_EQ(cell.bins.features[0][FeatureBins::kBelow], 1);
-  EXPECT_EQ(cell.bins.features[0][FeatureBins::kMissing], 1);
-  EXPECT_EQ(cell.bins.features[1][FeatureBins::kUnseen], 1);
-  EXPECT_EQ(cell.bins.features[1][FeatureBins::kMissing], 1);
-  EXPECT_EQ(std::count(cell.bins.score.begin(), cell.bins.score.end(), 1), 3);
+  EXPECT_EQ(cell.counts.features[0].bins[FeatureBins::kBelow], 1);
+  EXPECT_EQ(cell.counts.features[0].bins[FeatureBins::kMissing], 1);
+  EXPECT_EQ(cell.counts.features[1].bins[FeatureBins::kUnseen], 1);
+  EXPECT_EQ(cell.counts.features[1].bins[FeatureBins::kMissing], 1);
+  EXPECT_EQ(std::count(cell.counts.score.bins.begin(), cell.counts.score.bins.end(), 1), 3);
 }
 
 TEST(WindowTable, CountsAFailedRequestButNotItsRows) {
@@ -106,7 +107,7 @@ TEST(WindowTable, MakesABaselineOfTheFirstRowsAndCountsThemToo) {
   EXPECT_EQ(profile->baseline().rows, 20);
   EXPECT_EQ(profile->baseline().source, "first 20 predictions");
   int64_t counted = 0;
-  for (const int64_t count : OnlyCell(table).bins.score) counted += count;
+  for (const int64_t count : OnlyCell(table).counts.score.bins) counted += count;
   EXPECT_EQ(counted, 25);
 }
 
@@ -120,7 +121,7 @@ TEST(WindowTable, AsksAgainForABaselineThatCouldNotBeRead) {
   ASSERT_EQ(table.TakeUnasked().size(), 1u);
   table.SetBaseline("flights", 1, SmallBaseline());
   int64_t counted = 0;
-  for (const int64_t count : OnlyCell(table).bins.score) counted += count;
+  for (const int64_t count : OnlyCell(table).counts.score.bins) counted += count;
   EXPECT_EQ(counted, 50);
 }
 
@@ -132,8 +133,8 @@ TEST(WindowTable, MatchesOneWideInputToTheColumnsOfTheBaselineInOrder) {
   for (int i = 0; i < 100; ++i) values.push_back(i / 100.0);
   Count(table, record);
   table.SetBaseline("flights", 1, MakeBaseline({{"a", values}, {"b", values}}, {}, "test").value());
-  EXPECT_EQ(OnlyCell(table).bins.features[0][FeatureBins::kBelow], 1);
-  EXPECT_EQ(OnlyCell(table).bins.features[1][FeatureBins::kBelow], 0);
+  EXPECT_EQ(OnlyCell(table).counts.features[0].bins[FeatureBins::kBelow], 1);
+  EXPECT_EQ(OnlyCell(table).counts.features[1].bins[FeatureBins::kBelow], 0);
 }
 
 // An image has a hundred thousand numbers: as features they would cost more than the model.
@@ -150,8 +151,64 @@ TEST(WindowTable, CountsAnImagesRowsAndScoresButNotItsPixels) {
   table.SetBaseline("flights", 1, SmallBaseline());
   Count(table, record);
   int64_t scores = 0;
-  for (const int64_t count : OnlyCell(table).bins.score) scores += count;
+  for (const int64_t count : OnlyCell(table).counts.score.bins) scores += count;
   EXPECT_EQ(scores, 1);
+}
+
+TEST(WindowTable, CountsASegmentsRowsInItsOwnBins) {
+  WindowTable table(Hourly(), 0, {{"flights", {.segments = {"place"}}}});
+  Count(table, TestRecord(1, 5, {0.2f, 0.3f, 0.9f}, {0.5f, -1.0f, 0.1f}, {"EWR", "JFK", "EWR"}));
+  table.SetBaseline("flights", 1, SmallBaseline());
+  Count(table, TestRecord(2, 6, 0.4f, NAN, "JFK"));
+  const Cell& cell = OnlyCell(table);
+  const auto jfk = cell.segments.at({0, 2});
+  EXPECT_EQ(jfk.rows, 2);
+  EXPECT_EQ(jfk.counts.features[0].bins[FeatureBins::kBelow], 1);
+  EXPECT_EQ(jfk.counts.features[0].bins[FeatureBins::kMissing], 1);
+  EXPECT_EQ(jfk.counts.score.Rows(), 2);
+  EXPECT_EQ(cell.counts.score.Rows(), 4);
+}
+
+// More than a block, and more windows than keep fine histograms.
+TEST(WindowTable, CountsEveryRowOnceWhereverABlockEnds) {
+  WindowTable table(Hourly(), 0, {});
+  uint64_t id = 1;
+  Count(table, TestRecord(id++, 0, 0.5f));
+  table.SetBaseline("flights", 1, SmallBaseline());
+  for (int hour = 0; hour < 12; ++hour) {
+    for (int i = 0; i < 70; ++i) {
+      const std::vector<float> five(5, static_cast<float>(i) / 70);
+      Count(table,
+            TestRecord(id++, hour * kHour + i, five, five, std::vector<std::string>(5, "EWR")));
+    }
+  }
+  table.Settle();
+  const EndpointState& endpoint = table.endpoints().at("flights");
+  for (const auto& [start, window] : endpoint.windows) {
+    const ProfileCounts& counts = window.cells.begin()->second.counts;
+    const int64_t rows = start == 0 ? 351 : 350;
+    EXPECT_EQ(counts.features[0].Rows(), rows);
+    EXPECT_EQ(counts.features[1].Rows(), rows);
+    EXPECT_EQ(counts.score.Rows(), rows);
+    EXPECT_EQ(counts.features[0].fine.empty(), start < 4 * kHour);
+  }
+  EXPECT_EQ(endpoint.versions.at(1).profile->detectors()[0].values(), 351 + 11 * 350);
+}
+
+TEST(WindowTable, HearsMoreErrorsThanAmongTheFirstLabels) {
+  WindowTable table(Hourly(), 0, {});
+  for (uint64_t i = 0; i < 4000; ++i) {
+    const PredictionRecord record = TestRecord(i, 5, 0.9f);
+    Count(table, record);
+    const bool wrong = i % 10 == 0 || (i > 3000 && i % 2 == 0);
+    Join(table, record, 0, !wrong, static_cast<base::Micros>(i));
+  }
+  const auto& errors = table.endpoints().at("flights").versions.at(1).errors;
+  ASSERT_TRUE(errors.detector);
+  ASSERT_TRUE(errors.detector->episode());
+  EXPECT_EQ(errors.detector->episode()->what, "rises");
+  EXPECT_GT(errors.detector->episode()->detected, 3000);
+  EXPECT_LT(errors.detector->episode()->detected, 3100);
 }
 
 TEST(WindowTable, TellsNewDuplicateCorrectedAndOutdatedLabelsApart) {

@@ -210,12 +210,31 @@ base::Result<Json> ListWindows(monitoring::Monitor& monitor, const net::HttpRequ
   return Json::MakeObject({{"windows", std::move(windows)}});
 }
 
+base::Result<monitoring::DriftQuery> DriftQueryOf(const net::HttpRequest& request) {
+  monitoring::DriftQuery query;
+  if (request.GetQuery("window").value_or("latest") != "latest")
+    query.start = TRY(TimeQuery(request, "window"));
+  query.from = TRY(TimeQuery(request, "from"));
+  query.until = TRY(TimeQuery(request, "until"));
+  if (query.start && (query.from || query.until))
+    return base::InvalidArgument("window", "expected either window or from and until");
+  query.slice = TRY(SliceOf(request));
+  return query;
+}
+
 base::Result<Json> ShowDrift(monitoring::Monitor& monitor, const net::HttpRequest& request) {
-  const std::string window = request.GetQuery("window").value_or("latest");
-  std::optional<base::Micros> start;
-  if (window != "latest") start = TRY(TimeQuery(request, "window"));
-  return ToJson(TRY(
-      monitor.Drift(request.GetParam("endpoint"), start, TRY(NumberQuery(request, "version")))));
+  return ToJson(TRY(monitor.Drift(request.GetParam("endpoint"), TRY(DriftQueryOf(request)))));
+}
+
+net::HttpResponse ExportProfile(monitoring::Monitor& monitor, const net::HttpRequest& request) {
+  const auto query = DriftQueryOf(request);
+  const auto bytes = query.ok() ? monitor.ExportProfile(request.GetParam("endpoint"), *query)
+                                : base::Result<std::string>(query.status());
+  if (!bytes.ok()) return net::ErrorResponse(bytes.status());
+  net::HttpResponse response;
+  response.SetHeader("Content-Type", "application/octet-stream");
+  response.body = *bytes;
+  return response;
 }
 
 base::Result<Json> ListAlerts(monitoring::Monitor& monitor, const net::HttpRequest& request) {
@@ -250,6 +269,9 @@ void RegisterMonitoring(net::Router& router, const Parts& parts) {
           [&monitor](net::HttpRequest& request) { return ListWindows(monitor, request); });
   AddJson(router, "GET", "/api/v1/monitoring/{endpoint}/drift",
           [&monitor](net::HttpRequest& request) { return ShowDrift(monitor, request); });
+  router.AddBlocking(
+      "GET", "/api/v1/monitoring/{endpoint}/profile",
+      [&monitor](net::HttpRequest& request) { return ExportProfile(monitor, request); });
   AddJson(router, "GET", "/api/v1/alerts",
           [&monitor](net::HttpRequest& request) { return ListAlerts(monitor, request); });
   AddJson(router, "GET", "/api/v1/alerts/rules",

@@ -23,12 +23,12 @@ double UniformOf(uint64_t& state) {  // (0, 1)
 }  // namespace
 
 NormalStream::NormalStream(int64_t reference_rows, uint64_t seed)
-    : state_(seed), profile_{FeatureBins::Numeric("x", {}), {}} {
+    : state_(seed), profile_{FeatureBins::Numeric("x", {}), {}, {}} {
   std::vector<double> rows;
   for (int64_t i = 0; i < reference_rows; ++i) rows.push_back(Normal());
   profile_.bins = FeatureBins::Numeric("x", rows);
-  profile_.counts.resize(profile_.bins.bin_count());
-  for (const double value : rows) ++profile_.counts[profile_.bins.BinOfNumber(value)];
+  profile_.counts = drift::ColumnCounts(profile_.bins, false);
+  drift::CountNumbers(profile_.bins, rows, profile_.counts);
 }
 
 double NormalStream::Normal() {  // Box & Muller 1958

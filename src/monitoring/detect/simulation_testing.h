@@ -15,7 +15,7 @@ namespace slipway::monitoring {
 class NormalStream {
  public:
   NormalStream(int64_t reference_rows, uint64_t seed);
-  DetectorPlan Plan() const { return DetectorPlan::Numeric(profile_.counts); }
+  DetectorPlan Plan() const { return DetectorPlan::Numeric(profile_.counts.bins); }
   uint8_t Next(double shift);
 
  private:
@@ -47,8 +47,11 @@ int64_t CountAlarms(Stream& stream, double level, int64_t values) {
   for (int i = 0; i < 65'536; ++i) pool.push_back(stream.Next(level));
   StreamDetector detector(stream.Plan());
   Random random(1);
-  for (int64_t i = 0; i < values; ++i) detector.Add(pool[random.Below(pool.size())], i);
-  detector.Settle();
+  std::vector<uint8_t> block(256);
+  for (int64_t done = 0; done < values; done += static_cast<int64_t>(block.size())) {
+    for (uint8_t& bin : block) bin = pool[random.Below(pool.size())];
+    detector.Add(block, done);
+  }
   return detector.alarms();
 }
 
@@ -57,12 +60,14 @@ int64_t CountAlarms(Stream& stream, double level, int64_t values) {
 template <typename Stream>
 int64_t Delay(Stream& stream, double level, double changed, int64_t quiet, int64_t limit) {
   StreamDetector detector(stream.Plan());
-  for (int64_t i = 0; i < quiet; ++i) detector.Add(stream.Next(level), i);
-  detector.Settle();
+  const auto add = [&](double at_level, int64_t time) {
+    const uint8_t bin = stream.Next(at_level);
+    detector.Add({&bin, 1}, time);
+  };
+  for (int64_t i = 0; i < quiet; ++i) add(level, i);
   const int64_t before = detector.alarms();
   for (int64_t i = 1; i <= limit; ++i) {
-    detector.Add(stream.Next(changed), quiet + i);
-    detector.Settle();
+    add(changed, quiet + i);
     if (detector.alarms() > before) return i;
   }
   return limit;

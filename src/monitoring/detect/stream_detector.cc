@@ -48,48 +48,42 @@ void Run(std::span<const DetectorPlan::Steps> steps, const uint8_t* bins, size_t
 
 StreamDetector::StreamDetector(DetectorPlan plan) : plan_(std::move(plan)) {}
 
-void StreamDetector::Settle() {
-  Listen(0, size_);
-  size_ = 0;
-  if (episode_ && values_ - last_alarm_ >= kQuietValues) episode_.reset();
-}
-
-void StreamDetector::Listen(size_t begin, size_t end) {
-  if (begin == end) return;
+void StreamDetector::Add(std::span<const uint8_t> bins, base::Micros time) {
   const std::array<float, kCharts> before = sums_;
   Extremes extremes;
-  Run(plan_.steps(), bins_.data() + begin, end - begin, sums_, extremes);
+  Run(plan_.steps(), bins.data(), bins.size(), sums_, extremes);
   if (std::all_of(extremes.most.begin(), extremes.most.end(), [](float sum) { return sum < 1; })) {
-    values_ += static_cast<int64_t>(end - begin);
+    values_ += static_cast<int64_t>(bins.size());
     for (size_t chart = 0; chart < kCharts; ++chart) {
-      if (extremes.least[chart] <= 0) zero_times_[chart] = last_time_;
+      if (extremes.least[chart] <= 0) zero_times_[chart] = time;
     }
-    return;
-  }
-  sums_ = before;
-  for (size_t i = begin; i < end; ++i) {
-    const DetectorPlan::Steps& steps = plan_.steps()[bins_[i]];
-    ++values_;
-    size_t alarming = kCharts;
-    for (size_t chart = 0; chart < kCharts; ++chart) {
-      sums_[chart] = std::max(0.0f, sums_[chart] + steps[chart]);
-      if (sums_[chart] >= 1 && alarming == kCharts) alarming = chart;
+  } else {
+    sums_ = before;
+    for (const uint8_t bin : bins) {
+      const DetectorPlan::Steps& steps = plan_.steps()[bin];
+      ++values_;
+      size_t alarming = kCharts;
+      for (size_t chart = 0; chart < kCharts; ++chart) {
+        sums_[chart] = std::max(0.0f, sums_[chart] + steps[chart]);
+        if (sums_[chart] >= 1 && alarming == kCharts) alarming = chart;
+      }
+      if (alarming != kCharts) Alarm(alarming, time);
     }
-    if (alarming != kCharts) Alarm(alarming);
   }
+  if (episode_ && values_ - last_alarm_ >= kQuietValues) episode_.reset();
 }
 
-void StreamDetector::Alarm(size_t chart) {
+void StreamDetector::Alarm(size_t chart, base::Micros time) {
   if (episode_ && values_ - last_alarm_ >= kQuietValues) episode_.reset();
   if (!episode_) {
-    const base::Micros began = zero_times_[chart] == 0 ? last_time_ : zero_times_[chart];
-    episode_ = DriftEpisode{plan_.ChartName(chart), began, last_time_, values_, 0};
+    const base::Micros began = zero_times_[chart] == 0 ? time : zero_times_[chart];
+    episode_ = DriftEpisode{plan_.ChartName(chart), began, time, values_, 0};
   }
   ++episode_->alarms;
   ++alarms_;
   last_alarm_ = values_;
   sums_.fill(0);
-  zero_times_.fill(last_time_);
+  zero_times_.fill(time);
 }
 
 double StreamDetector::level() const {

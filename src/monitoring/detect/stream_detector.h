@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/clock.h"
@@ -31,12 +32,8 @@ class StreamDetector {
   explicit StreamDetector(DetectorPlan plan);
   const DetectorPlan& plan() const { return plan_; }
 
-  void Add(uint8_t bin, base::Micros time) {
-    bins_[size_++] = bin;
-    last_time_ = time;
-    if (size_ == bins_.size()) Settle();
-  }
-  void Settle();  // values so far: call it before reading what follows
+  // Values in their order, the last at `time`. Many at once cost the least.
+  void Add(std::span<const uint8_t> bins, base::Micros time);
 
   int64_t values() const { return values_; }
   int64_t alarms() const { return alarms_; }
@@ -45,15 +42,11 @@ class StreamDetector {
   double level() const;
 
  private:
-  void Listen(size_t begin, size_t end);
-  void Alarm(size_t chart);
+  void Alarm(size_t chart, base::Micros time);
 
   DetectorPlan plan_;
   alignas(16) std::array<float, kCharts> sums_{};
   std::array<base::Micros, kCharts> zero_times_{};
-  std::array<uint8_t, 128> bins_{};
-  size_t size_ = 0;
-  base::Micros last_time_ = 0;
   int64_t values_ = 0;
   int64_t alarms_ = 0;
   int64_t last_alarm_ = 0;  // its value's number
