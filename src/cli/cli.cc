@@ -179,6 +179,45 @@ CLI::App* AddLabels(CLI::App& app, LabelsArguments& labels) {
   return labels_command;
 }
 
+// Options for files beside the row of the table that asks the server for an endpoint's drift.
+CLI::App* AddDrift(CLI::App& app, DriftArguments& drift) {
+  CLI::App& command = *app.get_subcommand("drift");
+  command.description(
+      "A table of now against a reference, or an endpoint's latest window against its baseline");
+  command.get_option("endpoint")->required(false);
+  CLI::Option* reference =
+      command.add_option("--reference", drift.reference,
+                         ".parquet, .csv or .npz, or a profile that --save-profile has written");
+  const auto file_option = [&](const std::string& flag, auto& value, const std::string& help) {
+    return command.add_option(flag, value, help)->needs(reference);
+  };
+  file_option("--current", drift.current, "the table of now");
+  file_option("--columns", drift.columns, "only these, comma separated")->delimiter(',');
+  file_option("--categorical", drift.categorical, "numbers that are categories, comma separated")
+      ->delimiter(',');
+  file_option("--metrics", drift.metrics, "psi, kl, js, wasserstein, ks, ... (docs/drift.md)")
+      ->delimiter(',');
+  file_option("--compat", drift.compat, "evidently: its numbers and its choice of test");
+  file_option("--output", drift.output, "table, json, html, or a file that ends in .json or .html");
+  file_option("--threshold", drift.threshold, "of PSI (default 0.2)");
+  file_option("--alpha", drift.alpha,
+              "share of drift-free comparisons that may alarm (default 0.05)");
+  file_option("--fail-on", drift.fail_on, "exit status 1 on: drift (default), threshold, never");
+  file_option("--save-profile", drift.save_profile, "write the reference's profile to this file");
+  return &command;
+}
+
+int RunChosen(const CLI::App& drift_command, const DriftArguments& drift,
+              const std::function<int()>& chosen) {
+  if (!drift.reference.empty()) return Drift(drift);
+  if (drift_command.parsed() && drift_command.count("endpoint") == 0) {
+    std::fputs("slipway: drift: expected --reference FILE --current FILE, or an endpoint\n",
+               stderr);
+    return 2;
+  }
+  return chosen();
+}
+
 // What follows the model's name is for the worker.
 CLI::App* AddExport(CLI::App& app, ExportArguments& arguments) {
   CLI::App* command = app.add_subcommand(
@@ -242,12 +281,14 @@ int Main(int argc, char** argv) {
   });
   for (const Command& command : Commands()) AddCommand(app, command, global, chosen);
 
+  DriftArguments drift;
+  CLI::App* drift_command = AddDrift(app, drift);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  return chosen();
+  return RunChosen(*drift_command, drift, chosen);
 }
 
 }  // namespace slipway::cli

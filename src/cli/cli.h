@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,5 +57,22 @@ struct ExportArguments {
 };
 // The worker's exit status: 0 exported, 3 refused because the export differs from its source.
 int Export(const ExportArguments& arguments);
+
+struct DriftArguments {
+  std::string reference;                 // a table, or a profile that --save-profile has written
+  std::string current;                   // a table; may be empty with save_profile
+  std::vector<std::string> columns;      // empty: all
+  std::vector<std::string> categorical;  // numbers that are categories
+  std::vector<std::string> metrics;      // empty: all, or Evidently's choice
+  std::string compat;                    // "" or "evidently"
+  std::string output = "table";          // "table", "json", "html", or a file of that ending
+  std::optional<double> threshold;       // of PSI; of Evidently's score
+  double alpha = 0.05;
+  std::string fail_on = "drift";  // "drift", "threshold" or "never"
+  std::string save_profile;
+};
+// Compares two files; prints or writes the report. 0: no drift, 1: drift or a changed schema, 2:
+// bad input.
+int Drift(const DriftArguments& arguments);
 
 }  // namespace slipway::cli

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <numeric>
+#include <vector>
 
 namespace slipway::drift {
 namespace {
@@ -34,6 +35,15 @@ Ends EndsOf(const FineGrid& grid, size_t bucket, double least, double most) {
   const double low = bucket == 0 ? least : grid.LowerEdge(bucket);
   const double high = bucket + 1 == FineGrid::kBuckets ? most : grid.LowerEdge(bucket + 1);
   return {std::clamp(low, least, most), std::clamp(high, least, most)};
+}
+
+// The fine histogram without infinite values, which are in its outermost buckets.
+std::vector<int64_t> FiniteRows(const ColumnCounts& counts) {
+  std::vector<int64_t> fine = counts.fine;
+  if (fine.empty()) return fine;
+  fine.front() -= counts.negative_infinities;
+  fine.back() -= counts.positive_infinities;
+  return fine;
 }
 
 // Of |x| over a bucket of this width, in which x runs straight from `from` to `to`.
@@ -166,7 +176,7 @@ GridDistance Wasserstein(const FineGrid& grid, const ColumnCounts& reference,
   GridDistance distance;
   double before = 0;
   size_t bucket = 0;
-  ForShares(reference.fine, current.fine, [&](double r, double c) {
+  ForShares(FiniteRows(reference), FiniteRows(current), [&](double r, double c) {
     const auto [low, high] = EndsOf(grid, bucket++, least, most);
     distance.value += AreaUnder(before, before + r - c, high - low);
     distance.error += (high - low) * std::max(r, c);

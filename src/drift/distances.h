@@ -39,11 +39,12 @@ struct GridDistance {
 };
 // sup |F_ref - F_cur|. From a grid never more than the exact value.
 GridDistance KolmogorovSmirnov(const ColumnCounts& reference, const ColumnCounts& current);
-// Integral of |F_ref - F_cur|, in the feature's unit. Infinite values count as the finite extremes.
+// Integral of |F_ref - F_cur|, in the feature's unit. Infinite values are left out.
 GridDistance Wasserstein(const FineGrid& grid, const ColumnCounts& reference,
                          const ColumnCounts& current);
 
-// The same two, exactly. Both samples rise and are finite.
+// The same two, exactly. Both samples rise, without NaN; with infinite values only KS means
+// something.
 struct SampleDistances {
   double kolmogorov_smirnov = 0;
   double wasserstein = 0;

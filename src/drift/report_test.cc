@@ -3,9 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
+
+#include "drift/report_html.h"
 
 namespace slipway::drift {
 namespace {
@@ -168,6 +171,35 @@ TEST(Verdict, StaysQuietOnManyRareCategories) {
   EXPECT_LE(alarms, 2);
 }
 
+// 30 columns; the first is moved by `shift`. How many of the windows have a finding.
+int Alarms(int windows, int rows, double shift) {
+  std::mt19937_64 random(8);
+  std::vector<ColumnProfile> profiles;
+  for (int i = 0; i < 30; ++i)
+    profiles.push_back(ProfileOf("f" + std::to_string(i), Normal(2000, 0, random)));
+  int alarmed = 0;
+  for (int window = 0; window < windows; ++window) {
+    std::vector<ColumnReport> columns;
+    for (const ColumnProfile& profile : profiles) {
+      ColumnCounts counts(profile.bins);
+      CountNumbers(profile.bins, Normal(rows, columns.empty() ? shift : 0, random), counts);
+      columns.push_back(CompareColumn(profile, counts, {.metrics = {"psi"}}));
+    }
+    JudgeColumns(columns, kAlpha);
+    alarmed += std::any_of(columns.begin(), columns.end(),
+                           [](const ColumnReport& column) { return column.drifted; })
+                   ? 1
+                   : 0;
+  }
+  return alarmed;
+}
+
+// bench/run_drift prints the whole table; seeds are fixed here.
+TEST(Verdict, KeepsItsPromiseOverThirtyColumns) {
+  EXPECT_LE(Alarms(10, 100, 0), 1);
+  EXPECT_EQ(Alarms(4, 300, 0.5), 4);
+}
+
 TEST(Report, IsJsonWithItsScoresByName) {
   std::mt19937_64 random(7);
   const ColumnProfile reference = ProfileOf("x", Normal(1000, 0, random));
@@ -182,6 +214,23 @@ TEST(Report, IsJsonWithItsScoresByName) {
   EXPECT_GT(column.Find("scores")->Find("psi")->Find("value")->AsDouble(), 0.2);
   EXPECT_EQ(column.Find("bins")->AsArray().size(), 13u);
   EXPECT_EQ(json.Find("schema_changes")->AsArray()[0].Find("change")->AsString(), "missing");
+}
+
+TEST(ReportHtml, ShowsWhatTheFileSaysAsText) {
+  std::mt19937_64 random(9);
+  Report report;
+  report.reference = "<script>.csv";
+  report.columns.push_back(
+      Compare(ProfileOf("a<b&c", Normal(500, 0, random)), Normal(400, 2, random)));
+  report.columns.push_back(
+      Compare(ProfileOf("few", Normal(500, 0, random)), Normal(10, 2, random)));
+  report.schema.push_back({"gone", "missing", "double", ""});
+  JudgeColumns(report.columns, report.alpha);
+  const std::string html = ReportHtml(report);
+  EXPECT_EQ(html.find("<script>"), std::string::npos);
+  EXPECT_NE(html.find("a&lt;b&amp;c"), std::string::npos);
+  EXPECT_NE(html.find("needs 40 more rows"), std::string::npos);
+  EXPECT_NE(html.find("<b>gone</b> is missing"), std::string::npos);
 }
 
 }  // namespace
