@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tracking beside `mlflow server`: the same requests over kept-alive connections, every write on disk before its answer
-(both servers' databases are SQLite files; with --postgresql ours is there). Ours is asked by slipway_bench_load, which keeps
-up with it; `mlflow server`, which answers in chunks, by this program.
+(both servers' databases are SQLite files; with --postgresql ours is there). Ours is asked by slipway_bench_load, which
+keeps up with it; `mlflow server`, which answers in chunks, by this program.
 
-mlflow_tracking.py [--runs 10000] [--seconds 3] [--only ours|mlflow] [--workers N] [--postgresql URL]: one JSON line a
-measurement, then a table with ratios. `mlflow server` is started with its defaults, or with --workers N.
+mlflow_tracking.py [--runs 10000] [--seconds 3] [--only ours|mlflow] [--workers N] [--postgresql URL]: one JSON
+line a measurement, then a table with ratios. `mlflow server` is started with its defaults, or with --workers N.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import requests
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
-from slipway_server import Server  # noqa: E402
+from slipway_server import BINARY, Server  # noqa: E402
 
 BENCH_LOAD = ROOT / "build" / "bench" / "slipway_bench_load"
 CONNECTIONS = 16
@@ -189,9 +189,9 @@ def measurements(run_id: str, experiment: str):
     }
 
 
-def new_run(url: str) -> tuple[str, str]:
+def new_run(url: str, name: str = "bench") -> tuple[str, str]:
     post = f"{url}/api/2.0/mlflow"
-    experiment = requests.post(f"{post}/experiments/create", json={"name": "bench"}, timeout=60).json()["experiment_id"]
+    experiment = requests.post(f"{post}/experiments/create", json={"name": name}, timeout=60).json()["experiment_id"]
     body = {"experiment_id": experiment, "start_time": FIRST_MS}
     run_id = requests.post(f"{post}/runs/create", json=body, timeout=60).json()["run"]["info"]["run_id"]
     values = {
@@ -218,9 +218,10 @@ def measure(name: str, url: str, experiment: str, run_id: str, seconds: float, p
     for what, (make, connections) in measurements(run_id, experiment).items():
         results[what] = ask((host, int(port)), make, seconds, connections)
         print(json.dumps({"server": name, "what": what, **results[what]}), flush=True)
-    for what, result in transfer(url, pid, f"{experiment}/{run_id}/artifacts/big").items():
+    owner = requests.get(f"{url}/api/2.0/mlflow/runs/get", params={"run_id": run_id}, timeout=60).json()["run"]["info"]
+    for what, result in transfer(url, pid, f"{owner['experiment_id']}/{run_id}/artifacts/big").items():
         results[what] = result
-        print(json.dumps({"server": name, "what": what, **results[what]}), flush=True)
+        print(json.dumps({"server": name, "what": what, **result}), flush=True)
     return results
 
 
@@ -230,21 +231,12 @@ def depth_and_auc(i: int) -> tuple[str, float]:
 
 def ours(options, folder: pathlib.Path) -> dict:
     environment = {"SLIPWAY_DATABASE_URL": options.postgresql} if options.postgresql else {}
-    server = Server(folder / "slipway", environment=environment).start()
+    measure_import(options, folder, environment)  # the runs that are searched
+    server = Server(folder / "imported", environment=environment).start()
     try:
-        experiment, run_id = new_run(server.url)
-        session = requests.Session()
-        for i in range(options.runs):
-            body = {"experiment_id": experiment, "start_time": FIRST_MS + i}
-            made = session.post(f"{server.url}/api/2.0/mlflow/runs/create", json=body, timeout=60).json()
-            depth, auc = depth_and_auc(i)
-            body = {
-                "run_id": made["run"]["info"]["run_id"],
-                "metrics": [{"key": "auc", "value": auc, "timestamp": FIRST_MS, "step": 0}],
-                "params": [{"key": "depth", "value": depth}],
-            }
-            session.post(f"{server.url}/api/2.0/mlflow/runs/log-batch", json=body, timeout=60).raise_for_status()
-        return measure("slipway", server.url, experiment, run_id, options.seconds, server.process.pid)
+        _, run_id = new_run(server.url, "bench, logged")
+        experiment = server.get("/api/2.0/mlflow/experiments/get-by-name", experiment_name="bench")["experiment"]
+        return measure("slipway", server.url, experiment["experiment_id"], run_id, options.seconds, server.process.pid)
     finally:
         server.stop()
 
@@ -300,6 +292,25 @@ def seed_mlflow(database: pathlib.Path, experiment: int, count: int) -> None:
             "INSERT INTO tags (key, value, run_uuid) VALUES ('mlflow.runName', ?, ?)",
             [(f"run-{r[0]}", r[0]) for r in rows],
         )
+
+
+def measure_import(options, folder: pathlib.Path, environment: dict[str, str] | None = None) -> None:
+    """`slipway import mlflow` of a SQLite store that mlflow made, with a metric, a parameter and a tag of each run."""
+    from mlflow import MlflowClient
+
+    database = folder / "mlflow.db"
+    client = MlflowClient(f"sqlite:///{database}", f"sqlite:///{database}")
+    seed_mlflow(database, int(client.create_experiment("bench", str(folder / "artifacts"))), options.runs)
+    with sqlite3.connect(database, timeout=60) as base:
+        base.execute("UPDATE runs SET artifact_uri = ?", [str(folder / "artifacts")])
+    command = [BINARY, "--json", "import", "mlflow", database, "--data", folder / "imported"]
+    begin = time.perf_counter()
+    done = subprocess.run(
+        command, check=True, capture_output=True, timeout=600, env={**os.environ, **(environment or {})}
+    )
+    report = json.loads(done.stdout)
+    seconds = round(time.perf_counter() - begin, 2)
+    print(json.dumps({"what": "import mlflow", "runs": report["verified_runs"], "seconds": seconds}), flush=True)
 
 
 def main() -> None:

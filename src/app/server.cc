@@ -2,8 +2,6 @@
 // Builds the house from the ground up and runs it.
 #include "app/server.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,23 +12,17 @@
 #include "api/native/native.h"
 #include "app/adapters.h"
 #include "app/control.h"
+#include "app/stores.h"
 #include "base/files.h"
 #include "base/loader_pages.h"
 #include "base/log.h"
 #include "base/threads.h"
 #include "embedded/web.h"
-#include "events/migrations.h"
 #include "inference/probe.h"
-#include "lifecycle/migrations.h"
-#include "monitoring/migrations.h"
-#include "pipelines/migrations.h"
-#include "registry/migrations.h"
 #include "registry/scrub.h"
 #include "registry/webhooks.h"
 #include "repository/version_config.h"
 #include "serving/limits.h"
-#include "tracking/migrations.h"
-#include "traffic/migrations.h"
 
 namespace slipway::app {
 namespace {
@@ -55,43 +47,6 @@ base::Status CheckAddresses(const Settings& settings) {
                  "127.0.0.1, or say --insecure when the network itself is trusted");
   }
   return base::Status::Ok();
-}
-
-// Held as long as the server lives, so that two never write one folder.
-base::Result<base::FileHandle> LockFolder(const std::string& folder) {
-  const std::string path = folder + "/lock";
-  base::FileHandle handle(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
-  if (!handle.valid()) return base::FromErrno(errno, "open " + path);
-  if (flock(handle.fd(), LOCK_EX | LOCK_NB) != 0) {
-    return base::FailedPrecondition("data_in_use",
-                                    "another server is using the data folder " + folder);
-  }
-  return handle;
-}
-
-std::vector<storage::Migration> AllMigrations(const Assembly& assembly) {
-  std::vector<storage::Migration> all;
-  for (const auto& room :
-       {events::Migrations(), tracking::Migrations(), registry::Migrations(), traffic::Migrations(),
-        monitoring::Migrations(), pipelines::Migrations(), lifecycle::Migrations()}) {
-    all.insert(all.end(), room.begin(), room.end());
-  }
-  const std::vector<storage::Migration> rows = assembly.Migrations();
-  all.insert(all.end(), rows.begin(), rows.end());
-  return all;
-}
-
-// A driven clock goes on where the last event stands, so that a restart does not turn time back.
-base::Result<std::unique_ptr<base::Clock>> MakeClock(const ProcessSettings& settings,
-                                                     storage::Database& database) {
-  if (settings.clock_mode == "system")
-    return std::unique_ptr<base::Clock>(std::make_unique<base::SystemClock>());
-  const auto configured = base::ParseTime(settings.clock_start);
-  if (!configured.ok()) return base::InvalidArgument("clock.start", configured.status().message());
-  const storage::Rows rows = TRY(database.Query("SELECT MAX(time) FROM events"));
-  const base::Micros last = rows.empty() ? 0 : rows[0].Int(0);
-  return std::unique_ptr<base::Clock>(
-      std::make_unique<base::DrivenClock>(std::max(*configured, last)));
 }
 
 }  // namespace
@@ -153,13 +108,13 @@ struct Server::State {
 };
 
 base::Status Server::State::BuildStorage(const Assembly& assembly) {
-  const std::string& data = settings.process.data;
-  database = TRY(storage::OpenDatabase(settings.database, data, assembly.databases(), metrics));
-  TRY(database->Migrate(AllMigrations(assembly)));
-  clock = TRY(MakeClock(settings.process, *database));
+  Stores stores = TRY(OpenStores(settings, assembly, metrics));
+  lock = std::move(stores.lock);
+  database = std::move(stores.database);
+  clock = std::move(stores.clock);
   driven = dynamic_cast<base::DrivenClock*>(clock.get());
-  blobs = TRY(storage::OpenBlobs(settings.process.artifacts, data, assembly.stores()));
-  events = std::make_unique<events::EventLog>(*database, *clock);
+  blobs = std::move(stores.blobs);
+  events = std::move(stores.events);
   return base::Status::Ok();
 }
 
@@ -271,12 +226,8 @@ base::Result<std::unique_ptr<Server>> Server::Build(Settings settings, const Ass
                                                     std::vector<base::SettingRow> rows) {
   TRY(CheckAddresses(settings));
   auto state = std::make_unique<State>();
-  TRY(base::CreateDirectories(settings.process.data));
-  settings.process.data = std::filesystem::absolute(settings.process.data).string();
-  settings.registry.cache_folder =
-      (std::filesystem::path(settings.process.data) / settings.registry.cache_folder).string();
+  TRY(PlaceData(settings));
   state->settings = std::move(settings);
-  state->lock = TRY(LockFolder(state->settings.process.data));
   state->process.data_folder = state->settings.process.data;
   state->process.clock_mode = state->settings.process.clock_mode;
   state->process.settings = MaskSecrets(std::move(rows));

@@ -146,7 +146,33 @@ class Reader {
   int nodes_ = 0;
 };
 
+Result<Json> TextsOf(const YAML::Node& node, int depth, int& nodes) {
+  if (++nodes > kMostNodes || depth > kMostDepth)
+    return InvalidArgument("", "too large or too deep", "bad_yaml");
+  if (node.IsScalar()) return Json(node.Scalar());
+  Json tree;
+  if (node.IsSequence()) {
+    tree = Json::MakeArray();
+    for (const YAML::Node& item : node) tree.Append(TRY(TextsOf(item, depth + 1, nodes)));
+  } else if (node.IsMap()) {
+    tree = Json::MakeObject();
+    for (const auto& pair : node)
+      tree.Set(pair.first.Scalar(), TRY(TextsOf(pair.second, depth + 1, nodes)));
+  }
+  return tree;
+}
+
 }  // namespace
+
+Result<Json> ParseYamlTexts(const std::string& text, const std::string& name) {
+  int nodes = 0;
+  try {
+    return TextsOf(YAML::Load(text), 0, nodes);
+  } catch (const YAML::Exception& error) {
+    return InvalidArgument("", name + ":" + std::to_string(error.mark.line + 1) + ": " + error.msg,
+                           "bad_yaml");
+  }
+}
 
 Result<std::vector<YamlSetting>> ReadYamlSettings(const std::string& text, const std::string& name,
                                                   const std::map<std::string, std::string>& types) {

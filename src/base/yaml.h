@@ -21,4 +21,8 @@ struct YamlTree {
 // and column: what cannot be read, a key that stands twice, too deep or too large a tree.
 Result<YamlTree> ReadYaml(const std::string& text, const std::string& name);
 
+// Of what another program wrote: every plain or quoted value is a text, as it stands; null is null.
+// kInvalidArgument (reason "bad_yaml") naming `name` and the line.
+Result<Json> ParseYamlTexts(const std::string& text, const std::string& name);
+
 }  // namespace slipway::base

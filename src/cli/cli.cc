@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -228,13 +229,49 @@ CLI::App* AddExport(CLI::App& app, ExportArguments& arguments) {
   return command;
 }
 
+void AddImports(CLI::App& app, const Global& global, std::array<ImportArguments, 2>& imports,
+                std::function<int()>& chosen) {
+  auto& [mlflow, wandb] = imports;
+  CLI::App* import = app.add_subcommand(
+      "import",
+      "Bring what another product keeps into a data folder that no server uses meanwhile");
+  import->require_subcommand(1);
+  CLI::App* sub =
+      AddSettings(*import, "mlflow", "All that an MLflow store holds; started again, it goes on",
+                  mlflow.settings);
+  sub->add_option("source", mlflow.source,
+                  "sqlite:///FILE, postgresql://USER@HOST/DATABASE, or the path of a file or of "
+                  "an mlruns folder")
+      ->required();
+  sub->add_option("--artifacts", mlflow.artifacts,
+                  "the folder that a tracking server kept mlflow-artifacts:/ in");
+  sub->add_flag("--without-artifacts", mlflow.without_artifacts,
+                "experiments and runs only: no files, no models");
+  sub->callback([&chosen, &global, &imports] {
+    chosen = [&global, &imports] {
+      imports[0].json = global.json;
+      return ImportMlflow(imports[0]);
+    };
+  });
+  sub = AddSettings(*import, "wandb",
+                    "Runs that wandb kept in files, with their models from its local cache",
+                    wandb.settings);
+  sub->add_option("source", wandb.source, "a run-*.wandb file, or a folder with some below it")
+      ->required();
+  sub->callback([&chosen, &global, &imports] {
+    chosen = [&global, &imports] {
+      imports[1].json = global.json;
+      return ImportWandb(imports[1]);
+    };
+  });
+}
+
 }  // namespace
 
 int Main(int argc, char** argv) {
   CLI::App app{"Slipway: models from trained to watched in production, and back."};
   app.set_version_flag("--version", std::string("slipway ") + SLIPWAY_VERSION);
-  app.require_subcommand(1);
-  app.fallthrough();
+  app.require_subcommand(1)->fallthrough();
   Global global;
   app.add_option("--server", global.server, "server to talk to")->envname("SLIPWAY_SERVER");
   app.add_flag("--json", global.json, "print answers as JSON");
@@ -270,6 +307,8 @@ int Main(int argc, char** argv) {
       return Check(check);
     };
   });
+  std::array<ImportArguments, 2> imports;
+  AddImports(app, global, imports, chosen);
   ExportArguments export_arguments;
   CLI::App* export_command = AddExport(app, export_arguments);
   export_command->callback([&] {
@@ -280,7 +319,6 @@ int Main(int argc, char** argv) {
     };
   });
   for (const Command& command : Commands()) AddCommand(app, command, global, chosen);
-
   DriftArguments drift;
   CLI::App* drift_command = AddDrift(app, drift);
   try {

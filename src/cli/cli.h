@@ -23,6 +23,19 @@ struct ServeArguments {
 int Serve(const ServeArguments& arguments);
 int ConfigShow(const ServeArguments& arguments, bool json);
 
+struct ImportArguments {
+  ServeArguments settings;  // of the data folder
+  // mlflow: SQLAlchemy's URI of a store, or the path of a file or of mlruns/. wandb: a run-*.wandb
+  // file, or a folder with some below it.
+  std::string source;
+  std::string artifacts;  // what mlflow-artifacts:/ stands for in the source
+  bool without_artifacts = false;
+  bool json = false;
+};
+// Prints a report. 0 exactly when everything is here as it is there.
+int ImportMlflow(const ImportArguments& arguments);
+int ImportWandb(const ImportArguments& arguments);
+
 struct DoctorArguments {
   std::string server;
   std::string endpoint;  // empty: each one

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/loaded.h"
 #include "cli/render.h"
 
 extern char** environ;
@@ -48,11 +49,16 @@ bool IsNoSetting(std::string_view name) {
          std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
 }
 
-struct Loaded {
-  app::Assembly assembly;
-  app::Settings settings;
-  std::vector<base::SettingRow> rows;
-};
+void ConfigureLog(const app::ProcessSettings& settings) {
+  base::LogLevel level = base::LogLevel::kInfo;
+  if (settings.log_level == "debug") level = base::LogLevel::kDebug;
+  if (settings.log_level == "warning") level = base::LogLevel::kWarning;
+  if (settings.log_level == "error") level = base::LogLevel::kError;
+  base::ConfigureLog(
+      settings.log_format == "json" ? base::LogFormat::kJson : base::LogFormat::kHuman, level);
+}
+
+}  // namespace
 
 base::Status Load(const ServeArguments& arguments, Loaded& loaded) {
   base::ConfigInput input;
@@ -82,17 +88,6 @@ int Fail(const base::Status& status) {
   std::fprintf(stderr, "slipway: %s%s\n", where.c_str(), status.message().c_str());
   return 1;
 }
-
-void ConfigureLog(const app::ProcessSettings& settings) {
-  base::LogLevel level = base::LogLevel::kInfo;
-  if (settings.log_level == "debug") level = base::LogLevel::kDebug;
-  if (settings.log_level == "warning") level = base::LogLevel::kWarning;
-  if (settings.log_level == "error") level = base::LogLevel::kError;
-  base::ConfigureLog(
-      settings.log_format == "json" ? base::LogFormat::kJson : base::LogFormat::kHuman, level);
-}
-
-}  // namespace
 
 int Serve(const ServeArguments& arguments) {
   Loaded loaded;

@@ -33,7 +33,11 @@ class Connection {
   [[nodiscard]] virtual bool InTransaction() const = 0;
 };
 
-enum class ConnectionRole { kReader, kWriter };
+enum class ConnectionRole {
+  kReader,
+  kWriter,
+  kForeign,  // reads what another program made
+};
 using OpenConnection = std::function<base::Result<std::unique_ptr<Connection>>(ConnectionRole)>;
 
 // The Database over such connections.
@@ -41,6 +45,11 @@ base::Result<std::unique_ptr<Database>> MakeDatabase(std::string_view kind,
                                                      const OpenConnection& open,
                                                      const DatabaseSettings& settings,
                                                      base::Metrics& metrics);
+
+// The Database that only reads, over one connection.
+base::Result<std::unique_ptr<Database>> MakeForeignDatabase(std::string_view kind,
+                                                            std::unique_ptr<Connection> connection,
+                                                            base::Metrics& metrics);
 
 // "what: SQL text" for error messages.
 std::string DescribeSqlError(std::string_view what, std::string_view sql);

@@ -59,7 +59,37 @@ class ConnectedDatabase final : public Database {
   GroupWriter writer_;  // last: stopped first, its callbacks may read
 };
 
+class ForeignDatabase final : public Database {
+ public:
+  ForeignDatabase(std::string_view kind, std::vector<std::unique_ptr<Connection>> readers,
+                  base::Metrics& metrics)
+      : kind_(kind), readers_(std::move(readers), kind, metrics) {}
+
+  base::Status Write(const std::function<base::Status(Transaction&)>&) override {
+    return base::FailedPrecondition("read_only", "another program's database is not written");
+  }
+  base::Status Read(const std::function<base::Status(Transaction&)>& body) override {
+    return readers_.Read(body);
+  }
+  base::Status Migrate(std::span<const Migration>) override { return Write({}); }
+  [[nodiscard]] std::string_view kind() const override { return kind_; }
+  std::optional<uint64_t> ChangesOf(std::string_view) override { return std::nullopt; }
+
+ private:
+  const std::string kind_;
+  ReaderPool readers_;
+};
+
 }  // namespace
+
+base::Result<std::unique_ptr<Database>> MakeForeignDatabase(std::string_view kind,
+                                                            std::unique_ptr<Connection> connection,
+                                                            base::Metrics& metrics) {
+  std::vector<std::unique_ptr<Connection>> readers;
+  readers.push_back(std::move(connection));
+  return std::unique_ptr<Database>(
+      std::make_unique<ForeignDatabase>(kind, std::move(readers), metrics));
+}
 
 int64_t Row::Int(size_t column) const { return MaybeInt(column).value_or(0); }
 double Row::Double(size_t column) const { return MaybeDouble(column).value_or(0); }

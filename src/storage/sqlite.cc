@@ -24,6 +24,7 @@
 #include "storage/address.h"
 #include "storage/connection.h"
 #include "storage/database.h"
+#include "storage/foreign.h"
 
 namespace slipway::storage {
 namespace {
@@ -254,6 +255,7 @@ base::Result<int64_t> SqliteConnection::Execute(std::string_view sql, const SqlP
 
 base::Status SqliteConnection::Configure() {
   sqlite3_busy_timeout(database_.get(), kBusyTimeoutMs);
+  if (role_ == ConnectionRole::kForeign) return Command("PRAGMA query_only=ON");
   const Rows mode = TRY(Query("PRAGMA journal_mode=WAL", {}));
   if (mode.size() != 1 || mode[0].Text(0) != "wal") {
     return base::FailedPrecondition("no_wal",
@@ -275,8 +277,9 @@ base::Result<std::unique_ptr<Connection>> SqliteConnection::Open(const std::stri
                                                                  ConnectionRole role) {
   std::unique_ptr<SqliteConnection> connection(new SqliteConnection(role));
   sqlite3* opened = nullptr;
-  const int flags =
-      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  const int access = role == ConnectionRole::kForeign ? SQLITE_OPEN_READONLY
+                                                      : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  const int flags = access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   const int code = sqlite3_open_v2(path.c_str(), &opened, flags, nullptr);
   connection->database_.reset(opened);
   if (code != SQLITE_OK) {
@@ -304,6 +307,14 @@ base::Result<std::unique_ptr<Database>> OpenSqlite(const std::string& url,
       TRY(base::Directory::Open(folder.empty() ? "." : folder.string(), false));
   if (fsync(directory.fd()) != 0) return base::FromErrno(errno, "fsync " + directory.path());
   return database;
+}
+
+base::Result<std::unique_ptr<Database>> OpenForeignSqlite(const std::string& path,
+                                                          base::Metrics& metrics) {
+  if (!std::filesystem::exists(path))
+    return base::NotFound("no_such_file", "there is no database " + path);
+  return MakeForeignDatabase("sqlite", TRY(SqliteConnection::Open(path, ConnectionRole::kForeign)),
+                             metrics);
 }
 
 }  // namespace slipway::storage

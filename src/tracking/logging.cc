@@ -51,25 +51,6 @@ base::Status InsertMetrics(storage::Transaction& transaction, const std::string&
   return {};
 }
 
-// What a metric says of a logged model stands beside the run's own history: clients log it twice,
-// with and without.
-base::Status InsertModelMetrics(storage::Transaction& transaction, const std::string& run_id,
-                                const std::vector<Metric>& metrics) {
-  for (const Metric& metric : metrics) {
-    if (metric.model_id.empty()) continue;
-    storage::SqlParams params = {metric.model_id, run_id, metric.dataset_name,
-                                 metric.dataset_digest};
-    for (storage::SqlValue& value : NumberColumns(metric)) params.push_back(std::move(value));
-    TRY(
-        transaction.Execute("INSERT INTO tracking_logged_model_metrics (model_id, run_id, "
-                            "dataset_name, dataset_digest, key, "
-                            "timestamp_ms, step, value, is_nan) VALUES ($1, $2, $3, $4, $5, $6, "
-                            "$7, $8, $9) ON CONFLICT DO NOTHING",
-                            params));
-  }
-  return {};
-}
-
 std::vector<Metric> LatestOf(const std::vector<Metric>& metrics) {
   std::map<std::string, Metric> latest;
   for (const Metric& metric : metrics) {
@@ -83,20 +64,6 @@ std::vector<Metric> LatestOf(const std::vector<Metric>& metrics) {
   values.reserve(latest.size());
   for (auto& [key, metric] : latest) values.push_back(std::move(metric));
   return values;
-}
-
-base::Status WriteMetrics(storage::Transaction& transaction, const std::string& run_id,
-                          const std::vector<Metric>& metrics) {
-  TRY(InsertMetrics(transaction, "tracking_metrics", " ON CONFLICT DO NOTHING", run_id, metrics));
-  TRY(InsertModelMetrics(transaction, run_id, metrics));
-  return InsertMetrics(transaction, "tracking_latest_metrics",
-                       " ON CONFLICT (run_id, key) DO UPDATE SET timestamp_ms = "
-                       "excluded.timestamp_ms, step = excluded.step, "
-                       "value = excluded.value, is_nan = excluded.is_nan "
-                       "WHERE (excluded.step, excluded.timestamp_ms, excluded.value) >= "
-                       "(tracking_latest_metrics.step, tracking_latest_metrics.timestamp_ms, "
-                       "tracking_latest_metrics.value)",
-                       run_id, LatestOf(metrics));
 }
 
 base::Status WriteParams(storage::Transaction& transaction, const std::string& run_id,
@@ -158,6 +125,53 @@ base::Status CheckDataset(const DatasetInput& dataset) {
 
 }  // namespace
 
+// What a metric says of a logged model stands beside the run's own history: clients log it twice,
+// with and without.
+base::Status WriteModelMetrics(storage::Transaction& transaction, const std::string& run_id,
+                               const std::vector<Metric>& metrics) {
+  for (const Metric& metric : metrics) {
+    if (metric.model_id.empty()) continue;
+    storage::SqlParams params = {metric.model_id, run_id, metric.dataset_name,
+                                 metric.dataset_digest};
+    for (storage::SqlValue& value : NumberColumns(metric)) params.push_back(std::move(value));
+    TRY(
+        transaction.Execute("INSERT INTO tracking_logged_model_metrics (model_id, run_id, "
+                            "dataset_name, dataset_digest, key, "
+                            "timestamp_ms, step, value, is_nan) VALUES ($1, $2, $3, $4, $5, $6, "
+                            "$7, $8, $9) ON CONFLICT DO NOTHING",
+                            params));
+  }
+  return {};
+}
+
+base::Status WriteMetrics(storage::Transaction& transaction, const std::string& run_id,
+                          const std::vector<Metric>& metrics) {
+  TRY(InsertMetrics(transaction, "tracking_metrics", " ON CONFLICT DO NOTHING", run_id, metrics));
+  TRY(WriteModelMetrics(transaction, run_id, metrics));
+  return InsertMetrics(transaction, "tracking_latest_metrics",
+                       " ON CONFLICT (run_id, key) DO UPDATE SET timestamp_ms = "
+                       "excluded.timestamp_ms, step = excluded.step, "
+                       "value = excluded.value, is_nan = excluded.is_nan "
+                       "WHERE (excluded.step, excluded.timestamp_ms, excluded.value) >= "
+                       "(tracking_latest_metrics.step, tracking_latest_metrics.timestamp_ms, "
+                       "tracking_latest_metrics.value)",
+                       run_id, LatestOf(metrics));
+}
+
+base::Status WriteDataset(storage::Transaction& transaction, const std::string& run_id,
+                          const DatasetInput& dataset) {
+  base::Json tags = base::Json::MakeObject();
+  for (const auto& [key, value] : dataset.tags) tags.Set(key, value);
+  TRY(
+      transaction.Execute("INSERT INTO tracking_datasets (run_id, name, digest, source_type, "
+                          "source, schema_text, profile, tags) "
+                          "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (run_id, name, "
+                          "digest) DO UPDATE SET tags = excluded.tags",
+                          {run_id, dataset.name, dataset.digest, dataset.source_type,
+                           dataset.source, dataset.schema, dataset.profile, tags.Dump()}));
+  return {};
+}
+
 base::Status Tracking::Log(const std::string& run_id, const LogBatch& batch) {
   TRY(CheckCount("metrics", batch.metrics.size(), kMostMetricsPerCall));
   TRY(CheckParams(batch.params));
@@ -194,17 +208,7 @@ base::Status Tracking::LogInputs(const std::string& run_id,
   }
   return state_->database.Write([&](storage::Transaction& transaction) -> base::Status {
     TRY(RequireActive(TRY(LoadRunInfo(transaction, run_id))));
-    for (const DatasetInput& dataset : datasets) {
-      base::Json tags = base::Json::MakeObject();
-      for (const auto& [key, value] : dataset.tags) tags.Set(key, value);
-      TRY(
-          transaction.Execute("INSERT INTO tracking_datasets (run_id, name, digest, source_type, "
-                              "source, schema_text, profile, tags) "
-                              "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (run_id, name, "
-                              "digest) DO UPDATE SET tags = excluded.tags",
-                              {run_id, dataset.name, dataset.digest, dataset.source_type,
-                               dataset.source, dataset.schema, dataset.profile, tags.Dump()}));
-    }
+    for (const DatasetInput& dataset : datasets) TRY(WriteDataset(transaction, run_id, dataset));
     return WriteModels(transaction, run_id, "input", models);
   });
 }

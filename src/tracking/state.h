@@ -64,6 +64,13 @@ base::Status AddLoggedModelData(storage::Transaction& transaction,
 base::Status AddExperimentTags(storage::Transaction& transaction,
                                std::vector<Experiment>& experiments);
 
+// The history, what it says of logged models, and the latest of each key.
+base::Status WriteMetrics(storage::Transaction& transaction, const std::string& run_id,
+                          const std::vector<Metric>& metrics);
+base::Status WriteModelMetrics(storage::Transaction& transaction, const std::string& run_id,
+                               const std::vector<Metric>& metrics);
+base::Status WriteDataset(storage::Transaction& transaction, const std::string& run_id,
+                          const DatasetInput& dataset);
 base::Status WriteTags(storage::Transaction& transaction, const std::string& run_id,
                        const Tags& tags);
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import pathlib
 
+import mlflow
 import pytest
 import requests
 from mlflow import MlflowClient
@@ -26,6 +27,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def client(server):
+    mlflow.set_tracking_uri(server.url)  # the client's downloads ask there
     return MlflowClient(tracking_uri=server.url, registry_uri=server.url)
 
 
