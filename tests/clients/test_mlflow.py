@@ -21,6 +21,8 @@ from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
 COLUMNS = ["a", "b", "c", "d"]
+# What the client calls where a model is logged: MLflow 2 has another word.
+MODEL = {"name" if int(mlflow.__version__.split(".")[0]) >= 3 else "artifact_path": "model"}
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +54,9 @@ def train(data, name, *, flavor="sklearn"):
             mlflow.log_metric("auc", value, step=step)
         if flavor == "onnx":
             exported = to_onnx(model, rows.to_numpy()[:1], options={"zipmap": False})
-            info = mlflow.onnx.log_model(exported, name="model", registered_model_name=name)
+            info = mlflow.onnx.log_model(exported, **MODEL, registered_model_name=name)
         else:
-            info = mlflow.sklearn.log_model(model, name="model", registered_model_name=name, input_example=rows.head(2))
+            info = mlflow.sklearn.log_model(model, **MODEL, registered_model_name=name, input_example=rows.head(2))
     return run.info.run_id, int(info.registered_model_version), model
 
 
