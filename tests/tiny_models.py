@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+
 import mlflow
 import numpy as np
 import onnx
@@ -10,6 +12,8 @@ import pandas as pd
 from onnx import TensorProto, helper
 
 FEATURES = ["age", "income"]
+# What the client calls where a model is logged: MLflow 2 has another word.
+MODEL = {"name" if int(importlib.metadata.version("mlflow").split(".")[0]) >= 3 else "artifact_path": "model"}
 
 
 def logistic(weights=(1.0, -1.0), bias=0.0) -> onnx.ModelProto:
@@ -83,5 +87,5 @@ def register(
             },
             "monitoring/baseline.json",
         )
-        info = mlflow.onnx.log_model(logistic(weights, bias), name="model", registered_model_name=name)
+        info = mlflow.onnx.log_model(logistic(weights, bias), **MODEL, registered_model_name=name)
     return int(info.registered_model_version)

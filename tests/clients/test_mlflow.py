@@ -21,8 +21,6 @@ from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
 COLUMNS = ["a", "b", "c", "d"]
-# What the client calls where a model is logged: MLflow 2 has another word.
-MODEL = {"name" if int(mlflow.__version__.split(".")[0]) >= 3 else "artifact_path": "model"}
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +52,11 @@ def train(data, name, *, flavor="sklearn"):
             mlflow.log_metric("auc", value, step=step)
         if flavor == "onnx":
             exported = to_onnx(model, rows.to_numpy()[:1], options={"zipmap": False})
-            info = mlflow.onnx.log_model(exported, **MODEL, registered_model_name=name)
+            info = mlflow.onnx.log_model(exported, **tiny_models.MODEL, registered_model_name=name)
         else:
-            info = mlflow.sklearn.log_model(model, **MODEL, registered_model_name=name, input_example=rows.head(2))
+            info = mlflow.sklearn.log_model(
+                model, **tiny_models.MODEL, registered_model_name=name, input_example=rows.head(2)
+            )
     return run.info.run_id, int(info.registered_model_version), model
 
 
@@ -83,7 +83,10 @@ def test_a_run_keeps_what_it_logged(client, first):
     (dataset,) = run.inputs.dataset_inputs
     assert dataset.dataset.digest
     assert [(t.key, t.value) for t in dataset.tags] == [("mlflow.data.context", "training")]
-    (output,) = run.outputs.model_outputs
+
+
+def test_a_run_knows_the_logged_model_that_it_made(client, first):
+    (output,) = client.get_run(first[0]).outputs.model_outputs
     assert client.get_logged_model(output.model_id).source_run_id == first[0]
     assert client.get_logged_model(output.model_id).status == "READY"
 
