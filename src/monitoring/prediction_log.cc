@@ -10,6 +10,7 @@
 
 #include "monitoring/prediction_index.h"
 #include "monitoring/record_codec.h"
+#include "monitoring/record_store.h"
 
 namespace slipway::monitoring {
 namespace {
@@ -83,12 +84,12 @@ struct RawRecord {
 
 // Scans one granule's records; `visit` may end the scan.
 base::Status ScanGranule(
-    const storage::Segments& segments, const Granule& granule,
+    const RecordStore& store, const Granule& granule,
     const std::function<bool(RecordPosition, std::string_view, const PredictionView&)>& visit) {
   base::Status failure;
   PredictionView view;
-  TRY(segments.Scan(granule.first, [&](RecordPosition position, std::string_view bytes) {
-    if (!granule.Contains(position)) return false;
+  TRY(store.ScanPart(granule.first, granule.end_offset,
+                     [&](RecordPosition position, std::string_view bytes) {
     failure = ReadPrediction(bytes, view);
     return failure.ok() && visit(position, bytes, view);
   }));
@@ -116,9 +117,10 @@ std::string FormatPredictionId(const std::string& record_id, int64_t row, int64_
   return rows == 1 ? record_id : record_id + "." + std::to_string(row);
 }
 
-PredictionLog::PredictionLog(std::unique_ptr<storage::Segments> segments, int64_t recent_requests,
+PredictionLog::PredictionLog(std::unique_ptr<RecordStore> store, int64_t recent_requests,
                              base::Metrics& metrics)
-    : segments_(std::move(segments)),
+    : store_(std::move(store)),
+      segments_(store_->segments()),
       append_seconds_(metrics.GetHistogram("slipway_monitoring_log_append_seconds",
                                            "Time to encode and write one prediction record.",
                                            kAppendBounds)),
@@ -128,16 +130,19 @@ PredictionLog::~PredictionLog() = default;
 
 base::Result<std::unique_ptr<PredictionLog>> PredictionLog::Open(
     const std::string& folder, const storage::SegmentSettings& settings, int64_t recent_requests,
-    base::Metrics& metrics) {
+    base::Metrics& metrics, storage::Blobs* archive) {
   auto segments = TRY(storage::Segments::Open(folder, settings, "predictions", metrics));
-  return std::unique_ptr<PredictionLog>(
-      new PredictionLog(std::move(segments), recent_requests, metrics));
+  std::unique_ptr<RecordArchive> tables;
+  if (archive != nullptr) tables = TRY(RecordArchive::Open(*archive, folder + "/archived"));
+  return std::unique_ptr<PredictionLog>(new PredictionLog(
+      std::make_unique<RecordStore>(std::move(segments), std::move(tables)), recent_requests,
+      metrics));
 }
 
 base::Status PredictionLog::Append(const PredictionRecord& record) {
   const int64_t start = base::MonotonicNanos();
   std::string bytes = TRY(EncodePrediction(record));
-  const RecordPosition position = TRY(segments_->Append(bytes));
+  const RecordPosition position = TRY(segments_.Append(bytes));
   append_seconds_.Observe(static_cast<double>(base::MonotonicNanos() - start) * 1e-9);
   if (follower_) {
     follower_(position, std::move(bytes));
@@ -172,7 +177,7 @@ base::Status PredictionLog::LoadIndex(
     const std::function<void(std::string_view bytes, const PredictionView&)>& visit) {
   base::Status failure;
   PredictionView view;
-  TRY(segments_->Scan({}, [&](RecordPosition position, std::string_view bytes) {
+  TRY(store_->Scan({}, [&](RecordPosition position, std::string_view bytes) {
     failure = ReadPrediction(bytes, view);
     if (!failure.ok()) {
       failure = std::move(failure).Annotate("prediction log, segment " +
@@ -196,7 +201,7 @@ base::Result<std::string> PredictionLog::GetBytes(std::string_view record_id) co
   }
   PredictionView view;
   if (recent) {
-    std::string bytes = TRY(segments_->ReadAt(*recent));
+    std::string bytes = TRY(store_->ReadAt(*recent));
     TRY(ReadPrediction(bytes, view));
     if (view.id == id) return bytes;
   }
@@ -207,7 +212,7 @@ base::Result<std::string> PredictionLog::GetBytes(std::string_view record_id) co
   }
   for (const Granule& granule : granules) {
     std::optional<std::string> found;
-    TRY(ScanGranule(*segments_, granule,
+    TRY(ScanGranule(*store_, granule,
                     [&](RecordPosition, std::string_view bytes, const PredictionView& seen) {
                       if (seen.id == id) found = bytes;
                       return !found;
@@ -237,7 +242,7 @@ base::Result<std::string> PredictionLog::FindByRequestId(std::string_view endpoi
     position = index_->FindRequest(endpoint, request_id);
   }
   if (position) {
-    std::string bytes = TRY(segments_->ReadAt(*position));
+    std::string bytes = TRY(store_->ReadAt(*position));
     PredictionView view;
     TRY(ReadPrediction(bytes, view));
     if (view.endpoint == endpoint && view.request_id == request_id) return bytes;
@@ -273,7 +278,7 @@ base::Result<PredictionPage> PredictionLog::List(const PredictionFilter& filter)
     }
     std::vector<RawRecord> matches;
     TRY(ScanGranule(
-        *segments_, granule,
+        *store_, granule,
         [&](RecordPosition position, std::string_view bytes, const PredictionView& view) {
           if (position <= token.position && Matches(filter, view))
             matches.push_back({position, std::string(bytes)});
@@ -304,7 +309,7 @@ base::Status PredictionLog::Visit(const std::string& endpoint, base::Micros sinc
   }
   bool go_on = true;
   for (const Granule& granule : granules) {
-    TRY(ScanGranule(*segments_, granule,
+    TRY(ScanGranule(*store_, granule,
                     [&](RecordPosition, std::string_view, const PredictionView& view) {
                       const bool wanted = view.time >= since && view.time < until &&
                                           (endpoint.empty() || view.endpoint == endpoint);

@@ -18,12 +18,21 @@
 #include "base/metrics.h"
 #include "base/status.h"
 #include "inference/tensor.h"
+#include "storage/blobs.h"
 #include "storage/segments.h"
 
 namespace slipway::monitoring {
 
 class PredictionIndex;
+class RecordStore;
 struct PredictionView;
+
+// A feature view that filled in what the caller left out, as it was then.
+struct FeatureViewVersion {
+  std::string name;
+  int64_t version = 0;
+  friend bool operator==(const FeatureViewVersion&, const FeatureViewVersion&) = default;
+};
 
 // One answered request of `rows` predictions. Row i has the prediction id `id` when rows == 1, else
 // `id` + "." + i.
@@ -47,6 +56,7 @@ struct PredictionRecord {
   std::vector<inference::NamedTensor> inputs;  // by signature name
   std::vector<inference::NamedTensor> outputs;
   bool cached = false;  // the answer came from the response cache; nothing ran
+  std::vector<FeatureViewVersion> feature_views = {};
 };
 
 // One row of a record: inputs and outputs are cut to that row where their first dimension is the
@@ -98,11 +108,13 @@ struct PredictionCount {
 class PredictionLog {
  public:
   // `recent_requests`: how many requests are found by request id, and by id without reading a
-  // block. What was there before can be found after LoadIndex.
+  // block. What was there before can be found after LoadIndex. `archive`: where closed segments go
+  // as tables; it must outlive the log.
   static base::Result<std::unique_ptr<PredictionLog>> Open(const std::string& folder,
                                                            const storage::SegmentSettings& settings,
                                                            int64_t recent_requests,
-                                                           base::Metrics& metrics);
+                                                           base::Metrics& metrics,
+                                                           storage::Blobs* archive = nullptr);
   ~PredictionLog();
 
   // Encodes and writes; returns when the record is as durable as the setting says.
@@ -135,12 +147,15 @@ class PredictionLog {
                      const std::function<bool(const PredictionView&)>& visit) const;
   PredictionCount Count(const std::string& endpoint) const;  // empty: all
   std::vector<std::string> Endpoints() const;
+  // For the thread that archives, and for SQL over both forms.
+  RecordStore& store() { return *store_; }
 
  private:
-  PredictionLog(std::unique_ptr<storage::Segments> segments, int64_t recent_requests,
+  PredictionLog(std::unique_ptr<RecordStore> store, int64_t recent_requests,
                 base::Metrics& metrics);
 
-  std::unique_ptr<storage::Segments> segments_;
+  std::unique_ptr<RecordStore> store_;
+  storage::Segments& segments_;  // of store_
   std::function<void(storage::RecordPosition, std::string)> follower_;
   base::Histogram& append_seconds_;
   mutable std::mutex mutex_;  // of what follows

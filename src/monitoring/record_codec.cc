@@ -17,8 +17,10 @@ using inference::Tensor;
 
 constexpr std::string_view kCrockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 constexpr size_t kUlidText = 26;
-// After the tensors, only where it holds: most records stay a byte shorter.
-constexpr char kCachedMark = 1;
+// After the tensors, only where one holds: most records stay a byte shorter.
+constexpr uint8_t kCachedFlag = 1;
+constexpr uint8_t kFeatureViewsFlag = 2;
+constexpr size_t kMaxFeatureViews = 1000;
 
 std::array<int8_t, 256> CrockfordValues() {
   std::array<int8_t, 256> values{};
@@ -163,6 +165,35 @@ size_t GuessSize(const PredictionRecord& record) {
   return size;
 }
 
+void WriteFeatureViews(ByteWriter& out, const std::vector<FeatureViewVersion>& views) {
+  out.Varint(views.size());
+  for (const FeatureViewVersion& view : views) {
+    out.Text(view.name);
+    out.Signed(view.version);
+  }
+}
+
+// What stands behind the tensors; what is wrong, or nullptr.
+const char* ReadExtras(ByteReader& in, uint8_t format, PredictionView& view) {
+  view.cached = false;
+  view.feature_views = {};
+  if (!in.ok() || in.AtEnd()) return nullptr;
+  const auto flags = in.Fixed<uint8_t>();
+  const int most = format == kPlainPredictionFormat ? kCachedFlag : kCachedFlag | kFeatureViewsFlag;
+  if (flags == 0 || flags > most) return "flags";
+  view.cached = (flags & kCachedFlag) != 0;
+  if ((flags & kFeatureViewsFlag) == 0) return nullptr;
+  const std::string_view rest = in.Rest();
+  const uint64_t count = in.Varint();
+  if (!in.ok() || count == 0 || count > kMaxFeatureViews) return "number of feature views";
+  for (uint64_t i = 0; i < count; ++i) {
+    in.Text();
+    in.Signed();
+  }
+  view.feature_views = rest.substr(0, rest.size() - in.remaining());
+  return nullptr;
+}
+
 double FloatAt(DataType type, std::string_view bytes, int64_t index) {
   switch (type) {
     case DataType::kFp16:
@@ -208,6 +239,16 @@ base::Result<LabelValue> ReadLabelValue(ByteReader& in) {
 
 }  // namespace
 
+std::vector<FeatureViewVersion> ReadFeatureViews(std::string_view encoded) {
+  ByteReader in(encoded);
+  std::vector<FeatureViewVersion> views(encoded.empty() ? 0 : in.Varint());
+  for (FeatureViewVersion& view : views) {
+    view.name = in.Text();
+    view.version = in.Signed();
+  }
+  return views;
+}
+
 base::Result<UlidBits> ParseUlid(std::string_view text) {
   static const std::array<int8_t, 256> kValues = CrockfordValues();
   // 26 characters hold 130 bits: the first one is at most 7.
@@ -239,8 +280,14 @@ base::Result<std::string> EncodePrediction(const PredictionRecord& record) {
   const UlidBits id = TRY(ParseUlid(record.id));
   TRY(CheckTensors(record.inputs, "inputs"));
   TRY(CheckTensors(record.outputs, "outputs"));
+  if (record.feature_views.size() > kMaxFeatureViews) {
+    return base::InvalidArgument("feature_views", "at most " + std::to_string(kMaxFeatureViews) +
+                                                      " feature views are logged");
+  }
   ByteWriter out(GuessSize(record));
-  out.Fixed(kPredictionFormat);
+  const auto flags = static_cast<uint8_t>((record.cached ? kCachedFlag : 0) |
+                                          (record.feature_views.empty() ? 0 : kFeatureViewsFlag));
+  out.Fixed(flags > kCachedFlag ? kPredictionFormat : kPlainPredictionFormat);
   out.Fixed(id.high);
   out.Fixed(id.low);
   out.Fixed(record.time);
@@ -254,7 +301,8 @@ base::Result<std::string> EncodePrediction(const PredictionRecord& record) {
   }
   WriteTensors(out, record.inputs);
   WriteTensors(out, record.outputs);
-  if (record.cached) out.Fixed(kCachedMark);
+  if (flags != 0) out.Fixed(flags);
+  if (!record.feature_views.empty()) WriteFeatureViews(out, record.feature_views);
   return out.Take();
 }
 
@@ -286,7 +334,7 @@ double TensorView::NumberAt(int64_t index) const {
 base::Status ReadPrediction(std::string_view bytes, PredictionView& view) {
   ByteReader in(bytes);
   const uint8_t format = in.Fixed<uint8_t>();
-  if (format != kPredictionFormat)
+  if (format != kPlainPredictionFormat && format != kPredictionFormat)
     return BadRecord("format " + std::to_string(format) + " is not known");
   view.id.high = in.Fixed<uint64_t>();
   view.id.low = in.Fixed<uint64_t>();
@@ -302,8 +350,7 @@ base::Status ReadPrediction(std::string_view bytes, PredictionView& view) {
   for (std::vector<TensorView>* tensors : {&view.inputs, &view.outputs}) {
     if (const char* wrong = ReadTensors(in, *tensors)) return BadRecord(wrong);
   }
-  view.cached = in.ok() && in.remaining() == 1 && in.Rest()[0] == kCachedMark;
-  if (view.cached) in.Fixed<char>();
+  if (const char* wrong = ReadExtras(in, format, view)) return BadRecord(wrong);
   if (!in.ok() || !in.AtEnd() || view.rows < 0)
     return BadRecord("its length does not fit its fields");
   return base::Status::Ok();
@@ -351,6 +398,7 @@ base::Result<PredictionRecord> DecodePrediction(std::string_view bytes) {
   record.queue_ns = view.queue_ns;
   record.run_ns = view.run_ns;
   record.cached = view.cached;
+  record.feature_views = ReadFeatureViews(view.feature_views);
   record.total_ns = view.total_ns;
   record.status_code = static_cast<int>(view.status_code);
   record.error = view.error;

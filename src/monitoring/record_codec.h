@@ -18,7 +18,9 @@
 
 namespace slipway::monitoring {
 
-inline constexpr uint8_t kPredictionFormat = 1;
+// 1: at most the mark of a cached answer follows the tensors. 2: flags, and what they announce.
+inline constexpr uint8_t kPlainPredictionFormat = 1;
+inline constexpr uint8_t kPredictionFormat = 2;
 inline constexpr uint8_t kLabelFormat = 1;
 inline constexpr size_t kMaxTensorsInRecord = 10'000;
 inline constexpr size_t kMaxRank = 16;
@@ -63,7 +65,9 @@ struct PredictionView {
   std::vector<TensorView> inputs;
   std::vector<TensorView> outputs;
   bool cached = false;
+  std::string_view feature_views;  // encoded: ReadFeatureViews; empty: none
 };
+std::vector<FeatureViewVersion> ReadFeatureViews(std::string_view encoded);
 base::Status ReadPrediction(std::string_view bytes, PredictionView& view);
 inference::Tensor CopyTensor(const TensorView& view);
 // The labels of the columns; nullopt when there are none.

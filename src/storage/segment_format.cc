@@ -21,6 +21,9 @@ constexpr std::string_view kMagic = "slipway seg v01\n";
 constexpr std::string_view kSuffix = ".seg";
 constexpr size_t kNameDigits = 8;
 constexpr int64_t kBufferBytes = 256 * 1024;
+// Behind damage: how long a record may be that is looked for, and how much may be read for it.
+constexpr int64_t kMostSearchedRecord = 64LL * 1024 * 1024;
+constexpr int64_t kMostSearchedBytes = 4LL * 1024 * 1024 * 1024;
 // Where in the header: magic, record count, salt, checksum of these.
 constexpr size_t kCountAt = 16;
 constexpr size_t kSaltAt = 24;
@@ -113,6 +116,28 @@ base::Result<std::optional<std::string_view>> SegmentReader::Next() {
   damaged_ = false;
   offset_ += whole;
   return Found(record);
+}
+
+base::Result<bool> SegmentReader::SkipDamage() {
+  int64_t checked = 0;
+  damaged_ = false;
+  for (int64_t at = offset_ + 1; at + kRecordHeaderBytes <= limit_; ++at) {
+    const auto header = TRY(Load(at, kRecordHeaderBytes));
+    if (header.size() < static_cast<size_t>(kRecordHeaderBytes)) break;
+    const int64_t length = RecordLength(header);
+    if (length > limit_ - at - kRecordHeaderBytes || length > kMostSearchedRecord) continue;
+    checked += length;
+    if (checked > kMostSearchedBytes) break;
+    const auto whole = TRY(Load(at, kRecordHeaderBytes + length));
+    if (whole.size() < static_cast<size_t>(kRecordHeaderBytes + length)) continue;
+    if (!RecordIsWhole(whole.substr(0, kRecordHeaderBytes), whole.substr(kRecordHeaderBytes),
+                       salt_))
+      continue;
+    offset_ = at;
+    return true;
+  }
+  offset_ = limit_;
+  return false;
 }
 
 }  // namespace slipway::storage

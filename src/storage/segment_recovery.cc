@@ -92,20 +92,25 @@ base::Result<bool> IsUnused(const LogFile& file, int64_t offset, int64_t size) {
   return true;
 }
 
-base::Status CutTail(const RecoveredLog& log, int64_t size, std::string_view name) {
+// False, with nothing cut, when it is no tail but a damaged record in front of whole ones.
+base::Result<bool> CutTail(const RecoveredLog& log, int64_t size, std::string_view name) {
   LogFile& file = *log.file;
   const auto [number, offset] = log.end;
-  if (TRY(IsUnused(file, offset, size))) return file.Truncate(offset);
+  if (TRY(IsUnused(file, offset, size))) {
+    TRY(file.Truncate(offset));
+    return true;
+  }
   const bool torn = TRY(HasUnwrittenPage(file, offset, size)) ||
                     !TRY(WholeRecordFollows(file, log.salt, offset, size));
-  if (!torn) return SegmentDamaged(number, offset, "a record is damaged, and whole ones follow it");
+  if (!torn) return false;
   base::Log(base::LogLevel::kWarning, "storage",
             "an unfinished record at the end of a log was cut off",
             {{"log", name},
              {"segment", SegmentName(number)},
              {"offset", offset},
              {"bytes", size - offset}});
-  return file.Truncate(offset);
+  TRY(file.Truncate(offset));
+  return true;
 }
 
 // The last segment; nullopt when even its header was not finished, which the crash that made it
@@ -123,9 +128,12 @@ base::Result<std::optional<RecoveredLog>> RecoverSegment(LogFolder& folder, int6
   log.salt = header->salt;
   log.records = header->records_before;
   SegmentReader reader(*log.file, log.salt, kSegmentHeaderBytes, size);
-  while (TRY(reader.Next())) ++log.records;
-  log.end = {number, reader.offset()};
-  if (reader.damaged()) TRY(CutTail(log, size, name));
+  while (true) {
+    while (TRY(reader.Next())) ++log.records;
+    log.end = {number, reader.offset()};
+    if (!reader.damaged() || TRY(CutTail(log, size, name))) break;
+    if (!TRY(reader.SkipDamage())) break;  // whoever scans the log tells of it
+  }
   TRY(log.file->Sync());
   return std::optional<RecoveredLog>(std::move(log));
 }

@@ -4,6 +4,7 @@
 #include "storage/segments.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -47,6 +48,9 @@ class FolderSegments final : public Segments {
     const std::lock_guard lock(mutex_);
     return Readable().end;
   }
+  base::Status Seal() override;
+  base::Status DropBefore(int64_t segment) override;
+  int64_t FirstSegment() const override { return first_segment_.load(); }
   int64_t RecordCount() const override {
     const std::lock_guard lock(mutex_);
     return Readable().records;
@@ -69,15 +73,17 @@ class FolderSegments final : public Segments {
   base::Status SyncCurrent(std::unique_lock<std::mutex>& lock);
   base::Status Stop(const base::Status& cause);
   base::Result<ReadableFile> OpenForReading(int64_t segment) const;
+  base::Result<bool> PassDamage(SegmentReader& reader, RecordPosition& position) const;
 
   const std::unique_ptr<LogFolder> folder_;
   const SegmentSettings settings_;
-  const int64_t first_segment_;
+  std::atomic<int64_t> first_segment_;
   const uint32_t salt_;
   const std::string name_;
   base::Counter& records_total_;
   base::Counter& bytes_total_;
   base::Counter& failures_total_;
+  base::Counter& damaged_total_;
   base::Histogram& sync_seconds_;
 
   mutable std::mutex mutex_;  // over all below
@@ -105,6 +111,9 @@ FolderSegments::FolderSegments(std::unique_ptr<LogFolder> folder, const SegmentS
                                       LogLabel(name))),
       failures_total_(metrics.GetCounter("slipway_storage_log_failures", "Appends that failed.",
                                          LogLabel(name))),
+      damaged_total_(metrics.GetCounter("slipway_storage_log_damaged_records",
+                                        "Damaged places of a log that a reader passed over.",
+                                        LogLabel(name))),
       sync_seconds_(metrics.GetHistogram("slipway_storage_log_sync_seconds",
                                          "Time of a log's fdatasync.", base::LatencyBounds(),
                                          LogLabel(name))),
@@ -168,6 +177,22 @@ base::Status FolderSegments::WriteWhole(std::string_view header, std::string_vie
     offset += static_cast<int64_t>(*written);
   }
   return base::Status::Ok();
+}
+
+base::Status FolderSegments::Seal() {
+  const std::lock_guard lock(mutex_);
+  if (!stopped_.ok()) return stopped_;
+  return written_.end.offset > kSegmentHeaderBytes ? Roll() : base::Status::Ok();
+}
+
+// Oldest first, so that what a crash leaves has no gap.
+base::Status FolderSegments::DropBefore(int64_t segment) {
+  const int64_t last = std::min(segment, End().segment);
+  while (first_segment_ < last) {
+    TRY(folder_->Remove(SegmentName(first_segment_)));
+    ++first_segment_;
+  }
+  return folder_->Sync();
 }
 
 // Everything in the segment that ends is made durable first: WaitDurable looks only at the current
@@ -248,7 +273,7 @@ base::Result<FolderSegments::ReadableFile> FolderSegments::OpenForReading(int64_
 base::Status FolderSegments::Scan(
     RecordPosition from, const std::function<bool(RecordPosition, std::string_view)>& visit) const {
   const RecordPosition end = End();
-  from = std::max(from, RecordPosition{first_segment_, kSegmentHeaderBytes});
+  from = std::max(from, RecordPosition{first_segment_.load(), kSegmentHeaderBytes});
   for (int64_t segment = from.segment; segment <= end.segment; ++segment) {
     const ReadableFile readable = TRY(OpenForReading(segment));
     const int64_t limit = segment == end.segment ? end.offset : readable.limit;
@@ -256,13 +281,28 @@ base::Status FolderSegments::Scan(
         segment == from.segment ? std::max(from.offset, kSegmentHeaderBytes) : kSegmentHeaderBytes;
     SegmentReader reader(*readable.file, salt_, start, limit);
     RecordPosition position = {segment, start};
-    while (const auto record = TRY(reader.Next())) {
-      if (!visit(position, *record)) return base::Status::Ok();
-      position.offset = reader.offset();
-    }
-    if (reader.damaged()) return SegmentDamaged(segment, reader.offset(), "the record is damaged");
+    do {
+      while (const auto record = TRY(reader.Next())) {
+        if (!visit(position, *record)) return base::Status::Ok();
+        position.offset = reader.offset();
+      }
+    } while (reader.damaged() && TRY(PassDamage(reader, position)));
   }
   return base::Status::Ok();
+}
+
+// To the next whole record; false when none follows.
+base::Result<bool> FolderSegments::PassDamage(SegmentReader& reader,
+                                              RecordPosition& position) const {
+  damaged_total_.Add();
+  const bool more = TRY(reader.SkipDamage());
+  base::Log(base::LogLevel::kError, "storage", "a damaged record of a log was passed over",
+            {{"log", name_},
+             {"segment", SegmentName(position.segment)},
+             {"offset", position.offset},
+             {"next_record", more ? reader.offset() : -1}});
+  position.offset = reader.offset();
+  return more;
 }
 
 base::Result<std::string> FolderSegments::ReadAt(RecordPosition position) const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Segments: an append-only log of records in numbered files of one folder (format:
-// docs/formats/segments.md). A torn tail is cut off at open; damage before it is kDataLoss (reason
-// "segment_damaged") naming file and offset.
+// docs/formats/segments.md). A torn tail is cut off at open; a damaged record before it is passed
+// over, logged and counted, and costs only itself.
 #pragma once
 
 #include <cstdint>
@@ -63,6 +63,12 @@ class Segments {
   // kNotFound when no record can be there.
   [[nodiscard]] virtual base::Result<std::string> ReadAt(RecordPosition position) const = 0;
   [[nodiscard]] virtual RecordPosition End() const = 0;  // behind the last record that a Scan sees
+  // Makes the current file the last but one, when it holds a record.
+  virtual base::Status Seal() = 0;
+  // Removes the files before `segment`, or all but the current one; durable when it returns.
+  // Nobody may be scanning them.
+  virtual base::Status DropBefore(int64_t segment) = 0;
+  [[nodiscard]] virtual int64_t FirstSegment() const = 0;
   [[nodiscard]] virtual int64_t RecordCount()
       const = 0;  // since the folder was made, cut-off tails not counted
 };
