@@ -73,6 +73,7 @@ struct Server::State {
   base::SystemClock real_clock;
   base::DrivenClock* driven = nullptr;  // `clock`, when it is driven
   std::unique_ptr<storage::Blobs> blobs;
+  std::unique_ptr<storage::Blobs> archive;  // of predictions; may be null
   std::unique_ptr<events::EventLog> events;
   std::unique_ptr<tracking::Tracking> tracking;
   std::unique_ptr<registry::Registry> registry;
@@ -115,6 +116,10 @@ base::Status Server::State::BuildStorage(const Assembly& assembly) {
   driven = dynamic_cast<base::DrivenClock*>(clock.get());
   blobs = std::move(stores.blobs);
   events = std::move(stores.events);
+  if (!settings.monitoring.archive.empty()) {
+    archive = TRY(
+        storage::OpenBlobs(settings.monitoring.archive, settings.process.data, assembly.stores()));
+  }
   return base::Status::Ok();
 }
 
@@ -150,7 +155,7 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
   process.alert_rules = settings.monitoring.rules;
   monitor = std::make_unique<monitoring::Monitor>(
       monitoring::Monitor::Parts{*database, *events, *clock, metrics, BaselineFrom(*registry),
-                                 std::move(sinks), LossesTo(*rollouts)},
+                                 std::move(sinks), LossesTo(*rollouts), archive.get()},
       settings.monitoring, settings.process.data);
   contests = std::make_unique<lifecycle::Contests>(*registry, *endpoints, *monitor,
                                                    settings.lifecycle.contest);

@@ -68,17 +68,25 @@ base::Status LabelLog::Append(const LabelBatch& batch) {
 }
 
 base::Status LabelLog::Visit(const std::function<void(const LabelBatch&)>& visit) const {
+  TRY(VisitFrom({}, visit));
+  return base::Status::Ok();
+}
+
+base::Result<storage::RecordPosition> LabelLog::VisitFrom(
+    storage::RecordPosition from, const std::function<void(const LabelBatch&)>& visit) const {
   base::Status failure;
-  TRY(segments_->Scan({}, [&](storage::RecordPosition, std::string_view bytes) {
+  TRY(segments_->Scan(from, [&](storage::RecordPosition position, std::string_view bytes) {
     auto batch = DecodeLabels(bytes);
     if (!batch.ok()) {
       failure = std::move(batch).TakeStatus();
       return false;
     }
     visit(*batch);
+    from = storage::After(position, bytes.size());
     return true;
   }));
-  return failure;
+  TRY(std::move(failure));
+  return from;
 }
 
 }  // namespace slipway::monitoring

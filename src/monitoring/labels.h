@@ -38,13 +38,15 @@ std::optional<bool> BinaryLabel(const LabelValue& value, const std::string& posi
 inline constexpr size_t kMaxLabelsInBatch = 100'000;
 inline constexpr size_t kMaxLabelText = 1024;  // bytes of a label's text or of a request id
 
-// Joined by prediction id (".row" included) or, when that is empty, by (request_id, row).
+// Joined by prediction id (".row" included) or, when that is empty, by (request_id, row), or by the
+// routing key: the newest prediction of it at or before `time`, which must be there.
 struct LabelInput {
   std::string prediction_id;
   std::string request_id;
   int64_t row = 0;
   LabelValue value;
   base::Micros time = 0;  // when the truth became known
+  std::string key = {};   // gone once the prediction is found: it is not in the log
 };
 
 struct Label {
@@ -79,6 +81,9 @@ class LabelLog {
   base::Status Append(const LabelBatch& batch);
   base::Status Visit(
       const std::function<void(const LabelBatch&)>& visit) const;  // all, in log order
+  // From a position that an earlier call returned; {0, 0}: all.
+  base::Result<storage::RecordPosition> VisitFrom(
+      storage::RecordPosition from, const std::function<void(const LabelBatch&)>& visit) const;
 
  private:
   explicit LabelLog(std::unique_ptr<storage::Segments> segments) : segments_(std::move(segments)) {}

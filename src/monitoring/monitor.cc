@@ -14,15 +14,37 @@ namespace {
 
 constexpr std::chrono::seconds kDeliveryRest{1};
 constexpr int64_t kMaxBaselineRows = 100'000;
+constexpr int64_t kLabelSegmentBytes = 64LL * 1024 * 1024;
 
-storage::SegmentSettings LogSettings(const std::string& durability) {
+storage::SegmentSettings LogSettings(const std::string& durability, int64_t segment_bytes) {
   storage::SegmentSettings settings;
+  settings.segment_bytes = segment_bytes;
   settings.durability =
       durability == "power" ? storage::Durability::kPower : storage::Durability::kProcess;
   return settings;
 }
 
 }  // namespace
+
+void DescribeKeeping(base::Schema& schema, MonitorSettings& settings) {
+  constexpr int64_t kGiga = 1024LL * 1024 * 1024;
+  schema.Add("monitoring.archive", &settings.archive,
+             "Where closed segments of the prediction log go as Parquet files: file:<folder>, "
+             "s3://bucket/prefix, gs://bucket/prefix; empty: they stay segments.");
+  schema.Add("monitoring.segment_bytes", &settings.segment_bytes,
+             "Size at which a segment of the prediction log is closed.", 64 * 1024, kGiga);
+  schema.Add("monitoring.retention_days", &settings.retention_days,
+             "Age in days past which archived predictions are removed; 0: never.", 0.0, 100'000.0);
+  schema.Add("monitoring.retention_bytes", &settings.retention_bytes,
+             "Bytes of an endpoint's archived predictions past which the oldest are removed; 0: no "
+             "limit.",
+             0, 1'000'000 * kGiga);
+  schema.Add("monitoring.label_tolerance", &settings.label_tolerance,
+             "How long before a label's time the prediction of its key may have been made.",
+             base::Duration{0}, base::Duration{3660 * base::kDay});
+  schema.Add("monitoring.redaction_salt", &settings.redaction_salt,
+             "Secret of at least 16 bytes under which fields named by hash are hashed.");
+}
 
 void Describe(base::Schema& schema, MonitorSettings& settings) {
   const base::Duration year{366 * base::kDay};
@@ -70,7 +92,10 @@ void Describe(base::Schema& schema, MonitorSettings& settings) {
   schema.AddJson("monitoring.endpoints", &settings.endpoints,
                  "By endpoint: score_output (name of the output that is the score), positive_label "
                  "(label that counts as 1), task (auto, binary, multiclass, regression), segments "
-                 "(features by which quality and drift are told apart, at most 4).");
+                 "(features by which quality and drift are told apart, at most 4), drop and hash "
+                 "(fields that are not logged as they are), retention_days, retention_bytes.");
+  DescribeKeeping(schema, settings);
+  DescribeSql(schema, settings);
 }
 
 base::Status CheckSettings(const MonitorSettings& settings) {
@@ -127,7 +152,8 @@ base::Result<std::map<std::string, ScoreRule>> ReadScoreRules(const base::Json& 
     if (!given.is_object())
       return base::InvalidArgument(
           field, "expected a mapping with score_output, positive_label, task and segments");
-    TRY(base::RequireOnly(given, {"score_output", "positive_label", "task", "segments"})
+    TRY(base::RequireOnly(given, {"score_output", "positive_label", "task", "segments", "drop",
+                                  "hash", "retention_days", "retention_bytes"})
             .Annotate(field));
     ScoreRule& rule = rules[name];
     rule.score_output = TRY(base::OptionalString(given, "score_output")).value_or("");
@@ -142,6 +168,12 @@ Monitor::State::State(Parts given, MonitorSettings monitor_settings, std::string
     : parts(std::move(given)),
       settings(std::move(monitor_settings)),
       folder(std::move(data_folder)),
+      archived_segments(parts.metrics.GetCounter("slipway_monitoring_archived_segments",
+                                                 "Closed segments that became Parquet files.")),
+      archive_failures(parts.metrics.GetCounter("slipway_monitoring_archive_failures",
+                                                "Attempts to archive or to remove that failed.")),
+      removed_rows(parts.metrics.GetCounter("slipway_monitoring_removed_predictions",
+                                            "Archived predictions that retention removed.")),
       outbox(parts.database, std::move(parts.sinks), parts.metrics),
       alerts(parts.database, parts.events, outbox.SinkNames()),
       queue([this](std::vector<WrittenRecord>& records) { Process(records); }) {}
@@ -150,10 +182,13 @@ base::Status Monitor::State::Open() {
   TRY(CheckSettings(settings));
   origin = TRY(base::ParseTime(settings.window_origin));
   table = std::make_unique<WindowTable>(settings, origin, TRY(ReadScoreRules(settings.endpoints)));
-  log = TRY(PredictionLog::Open(folder + "/predictions", LogSettings(settings.durability),
-                                settings.recent_requests, parts.metrics));
-  label_log = TRY(
-      LabelLog::Open(folder + "/labels", LogSettings(settings.label_durability), parts.metrics));
+  TRY(OpenKeeping());
+  log = TRY(PredictionLog::Open(folder + "/predictions",
+                                LogSettings(settings.durability, settings.segment_bytes),
+                                settings.recent_requests, parts.metrics, parts.archive));
+  label_log = TRY(LabelLog::Open(folder + "/labels",
+                                 LogSettings(settings.label_durability, kLabelSegmentBytes),
+                                 parts.metrics));
   return base::Status::Ok();
 }
 
@@ -283,6 +318,8 @@ base::Status Monitor::Start() {
   });
   state.queue.Start();
   state.delivery = std::thread([&state] { state.RunDelivery(); });
+  if (state.parts.archive != nullptr)
+    state.archiving = std::thread([&state] { state.RunArchive(); });
   return base::Status::Ok();
 }
 
@@ -294,10 +331,13 @@ void Monitor::Stop() {
     state_->delivery_wake.notify_all();
   }
   if (state_->delivery.joinable()) state_->delivery.join();
+  if (state_->archiving.joinable()) state_->archiving.join();
 }
 
 base::Status Monitor::Append(const PredictionRecord& record) {
   CHECK(state_->log != nullptr, "Monitor::Start comes before the first Append");
+  if (state_->redactor.Touches(record.endpoint))
+    return state_->log->Append(state_->redactor.Apply(record));
   return state_->log->Append(record);
 }
 

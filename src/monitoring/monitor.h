@@ -23,7 +23,9 @@
 #include "monitoring/drift.h"
 #include "monitoring/labels.h"
 #include "monitoring/prediction_log.h"
+#include "monitoring/sql_engine.h"
 #include "monitoring/stats.h"
+#include "storage/blobs.h"
 #include "storage/database.h"
 
 namespace slipway::monitoring {
@@ -46,10 +48,23 @@ struct MonitorSettings {
   std::vector<std::string> rules = {"prediction_psi", "feature_psi", "auc_drop", "error_rate"};
   std::string durability = "process";  // of predictions: "process" | "power"
   std::string label_durability = "power";
+  std::string archive = "file:archive";  // where closed segments go as Parquet; empty: nowhere
+  int64_t segment_bytes = 64LL * 1024 * 1024;
+  double retention_days = 0;                   // of archived predictions; 0: for ever
+  int64_t retention_bytes = 0;                 // of an endpoint's archived predictions; 0: no limit
+  std::string redaction_salt;                  // of hashed fields
+  base::Duration label_tolerance{base::kDay};  // of labels by key
+  base::Duration sql_timeout{10 * base::kSecond};
+  int64_t sql_memory_mb = 512;
+  int64_t sql_threads = 2;
   // {"<endpoint>": {"score_output": "probabilities", "positive_label": "yes", "task": "binary",
-  // "segments": ["origin"]}}
+  // "segments": ["origin"], "drop": ["name"], "hash": ["card"], "retention_days": 30,
+  // "retention_bytes": 1000000}}
   base::Json endpoints = base::Json::MakeObject();
 };
+// Of these: archive, segment_bytes, retention, redaction. Part of Describe.
+void DescribeKeeping(base::Schema& schema, MonitorSettings& settings);
+void DescribeSql(base::Schema& schema, MonitorSettings& settings);  // sql_*; part of Describe
 // Settings monitoring.*
 void Describe(base::Schema& schema, MonitorSettings& settings);
 
@@ -177,6 +192,7 @@ struct LabelledPrediction {
   bool label = false;
 };
 
+inline constexpr int64_t kMaxSqlRows = 100'000;
 inline constexpr int64_t kMaxLabelledRows = 1'000'000;
 inline constexpr int64_t kMaxLabelsInWindow =
     1'000'000;  // of one version: further ones are logged and counted only
@@ -197,6 +213,7 @@ class Monitor {
     std::vector<std::unique_ptr<AlertSink>> sinks;
     // Told of each scored row whose two-class label arrives, once; under a lock: must be quick.
     std::function<void(const LabelledPrediction&)> on_labelled = {};
+    storage::Blobs* archive = nullptr;  // where settings.archive leads
   };
   // `folder`: predictions/ and labels/ are made in it.
   Monitor(Parts parts, MonitorSettings settings, std::string folder);
@@ -244,6 +261,10 @@ class Monitor {
                             double value);
   base::Result<std::optional<double>> GetReference(const std::string& endpoint, int64_t version,
                                                    const std::string& metric);
+
+  // One SELECT over the views `predictions`, `labels` and `label_log`: see sql_engine.h for limits
+  // and errors.
+  base::Result<SqlAnswer> Query(const std::string& query, int64_t max_rows);
 
   base::Result<std::vector<Alert>> ListAlerts(const AlertFilter& filter);
   // Everything appended before the call is counted and can be found.

@@ -42,9 +42,11 @@ base::Status Monitor::State::CheckLabels(const std::vector<LabelInput>& labels) 
   const base::Micros latest = parts.clock.Now() + kMaxFutureLabel;
   for (size_t i = 0; i < labels.size(); ++i) {
     const LabelInput& label = labels[i];
-    if (label.prediction_id.empty() == label.request_id.empty()) {
+    const int names = (label.prediction_id.empty() ? 0 : 1) + (label.request_id.empty() ? 0 : 1) +
+                      (label.key.empty() ? 0 : 1);
+    if (names != 1) {
       return base::InvalidArgument("labels[" + std::to_string(i) + "]",
-                                   "expected either prediction_id or request_id");
+                                   "expected either prediction_id or request_id or key");
     }
     if (!label.prediction_id.empty()) {
       const auto id = ParsePredictionId(label.prediction_id);
@@ -147,6 +149,7 @@ base::Result<LabelOutcome> Monitor::AddLabels(const std::string& endpoint,
   state.queue.Flush();
   const std::lock_guard label_lock(state.label_mutex);
   LabelBatch batch{endpoint, state.parts.clock.Now(), labels};
+  TRY(state.NameAsLogged(endpoint, batch.labels));
   std::vector<std::optional<RowFacts>> facts;
   std::pair<std::string, std::string> last_record;
   size_t unresolved = 0;

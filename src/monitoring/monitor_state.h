@@ -14,9 +14,11 @@
 #include <vector>
 
 #include "monitoring/count_queue.h"
+#include "monitoring/keeping.h"
 #include "monitoring/monitor.h"
 #include "monitoring/outbox.h"
 #include "monitoring/pending_labels.h"
+#include "monitoring/sql_tables.h"
 #include "monitoring/window_table.h"
 
 namespace slipway::monitoring {
@@ -43,8 +45,19 @@ struct Monitor::State {
   void AskBaselines();
   void RunDelivery();
 
+  // --- monitor_archive.cc
+  base::Status OpenKeeping();
+  void RunArchive();
+  // Archives what is closed, then removes what is past its retention.
+  base::Status KeepHouse(base::Micros now);
+  base::Status ApplyRetention(base::Micros now);
+
   // --- monitor_labels.cc
   base::Status CheckLabels(const std::vector<LabelInput>& labels) const;
+  // Fills in the prediction ids of labels by key, and gives request ids the form that the log has;
+  // kInvalidArgument (field "labels[i].key").
+  base::Status NameAsLogged(const std::string& endpoint, std::vector<LabelInput>& labels) const;
+  base::Status ResolveKeys(const std::string& endpoint, std::vector<LabelInput>& labels) const;
   // The record's facts, and label.prediction_id filled in; nullopt when there is no such prediction
   // yet.
   base::Result<std::optional<RowFacts>> Resolve(
@@ -110,6 +123,14 @@ struct Monitor::State {
   base::Micros origin = 0;
   std::unique_ptr<PredictionLog> log;
   std::unique_ptr<LabelLog> label_log;
+  std::map<std::string, KeepRule, std::less<>> keep_rules;
+  Redactor redactor;
+  base::Counter& archived_segments;
+  base::Counter& archive_failures;
+  base::Counter& removed_rows;
+  std::mutex sql_mutex;  // of making the two
+  std::unique_ptr<SqlTables> sql_tables;
+  std::unique_ptr<SqlEngine> sql;
   AlertOutbox outbox;
   Alerts alerts;
 
@@ -135,6 +156,7 @@ struct Monitor::State {
   std::condition_variable delivery_wake;
   bool stopping = false;
   std::thread delivery;
+  std::thread archiving;
   CountQueue queue;  // last: its thread uses the above
 };
 

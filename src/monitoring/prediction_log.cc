@@ -90,9 +90,9 @@ base::Status ScanGranule(
   PredictionView view;
   TRY(store.ScanPart(granule.first, granule.end_offset,
                      [&](RecordPosition position, std::string_view bytes) {
-    failure = ReadPrediction(bytes, view);
-    return failure.ok() && visit(position, bytes, view);
-  }));
+                       failure = ReadPrediction(bytes, view);
+                       return failure.ok() && visit(position, bytes, view);
+                     }));
   return failure;
 }
 
@@ -134,9 +134,9 @@ base::Result<std::unique_ptr<PredictionLog>> PredictionLog::Open(
   auto segments = TRY(storage::Segments::Open(folder, settings, "predictions", metrics));
   std::unique_ptr<RecordArchive> tables;
   if (archive != nullptr) tables = TRY(RecordArchive::Open(*archive, folder + "/archived"));
-  return std::unique_ptr<PredictionLog>(new PredictionLog(
-      std::make_unique<RecordStore>(std::move(segments), std::move(tables)), recent_requests,
-      metrics));
+  return std::unique_ptr<PredictionLog>(
+      new PredictionLog(std::make_unique<RecordStore>(std::move(segments), std::move(tables)),
+                        recent_requests, metrics));
 }
 
 base::Status PredictionLog::Append(const PredictionRecord& record) {
@@ -289,7 +289,9 @@ base::Result<PredictionPage> PredictionLog::List(const PredictionFilter& filter)
       const int64_t end =
           match->position == token.position ? std::min(token.row, record.rows) : record.rows;
       for (int64_t row = end; row-- > 0;) {
-        page.predictions.push_back(RowOf(record, row));
+        LoggedPrediction found = RowOf(record, row);
+        if (filter.accepts && !filter.accepts(found)) continue;
+        page.predictions.push_back(std::move(found));
         if (static_cast<int64_t>(page.predictions.size()) < filter.limit) continue;
         page.next_page_token = PageToken{match->position, row}.Print();
         return page;
@@ -332,6 +334,14 @@ PredictionCount PredictionLog::Count(const std::string& endpoint) const {
     total.failed_rows += count.failed_rows;
   }
   return total;
+}
+
+bool PredictionLog::HasOpenBefore(base::Micros time) const {
+  const int64_t open = segments_.End().segment;
+  const std::lock_guard lock(mutex_);
+  const std::vector<Granule> granules = index_->Between("", -kEver, time);
+  return std::any_of(granules.begin(), granules.end(),
+                     [open](const Granule& granule) { return granule.first.segment == open; });
 }
 
 std::vector<std::string> PredictionLog::Endpoints() const {

@@ -86,7 +86,8 @@ struct PredictionFilter {
   std::optional<base::Micros> since = {};  // record time >= since
   std::optional<base::Micros> until = {};  // record time < until
   StatusFilter status = StatusFilter::kAll;
-  int64_t limit = 100;          // rows, at most kMaxPredictionsInPage
+  std::function<bool(const LoggedPrediction&)> accepts = {};  // of a row; empty: all
+  int64_t limit = 100;                                        // rows, at most kMaxPredictionsInPage
   std::string page_token = {};  // of the page before; empty: the newest
 };
 struct PredictionPage {
@@ -147,6 +148,8 @@ class PredictionLog {
                      const std::function<bool(const PredictionView&)>& visit) const;
   PredictionCount Count(const std::string& endpoint) const;  // empty: all
   std::vector<std::string> Endpoints() const;
+  // True when the file that is written now holds a record older than `time`.
+  bool HasOpenBefore(base::Micros time) const;
   // For the thread that archives, and for SQL over both forms.
   RecordStore& store() { return *store_; }
 

@@ -62,10 +62,10 @@ base::Result<std::vector<ArchivedFile>> ReadNote(const std::string& path) {
     return base::Status(base::Code::kDataLoss, "bad_note", path + " has no list of files");
   std::vector<ArchivedFile> files;
   for (const base::Json& file : list->AsArray()) {
-    files.push_back({TRY(base::RequireString(file, "key")),
-                     TRY(base::RequireString(file, "endpoint")), TRY(base::RequireInt(file, "rows")),
-                     TRY(base::RequireInt(file, "size_bytes")),
-                     TRY(base::RequireInt(file, "earliest")), TRY(base::RequireInt(file, "latest"))});
+    files.push_back(
+        {0, TRY(base::RequireString(file, "key")), TRY(base::RequireString(file, "endpoint")),
+         TRY(base::RequireInt(file, "rows")), TRY(base::RequireInt(file, "size_bytes")),
+         TRY(base::RequireInt(file, "earliest")), TRY(base::RequireInt(file, "latest"))});
   }
   return files;
 }
@@ -140,7 +140,9 @@ base::Status RecordArchive::LoadNotes() {
     const std::string name = at->path().filename().string();
     if (!name.ends_with(kNoteSuffix)) continue;
     const int64_t segment = std::atoll(name.c_str());
-    if (segment > 0) notes_[segment] = TRY(ReadNote(at->path().string()));
+    if (segment < 1) continue;
+    notes_[segment] = TRY(ReadNote(at->path().string()));
+    for (ArchivedFile& file : notes_[segment]) file.segment = segment;
   }
   if (error) return base::FromErrno(error.value(), "list " + folder_);
   return base::Status::Ok();
@@ -169,8 +171,8 @@ base::Result<ArchivedFile> RecordArchive::Publish(const RecordTableWriter& table
     TRY(writer->Append(std::span(piece.data(), static_cast<size_t>(file.gcount()))));
   if (file.bad()) return base::Internal("read_failed", "cannot read " + work);
   const storage::BlobDigest digest = TRY(writer->Publish());
-  return ArchivedFile{key,           "", table.rows(), digest.size_bytes, table.earliest(),
-                      table.latest()};
+  return ArchivedFile{
+      0, key, "", table.rows(), digest.size_bytes, table.earliest(), table.latest()};
 }
 
 base::Status RecordArchive::Add(int64_t segment, const std::vector<StoredRecord>& records) {
@@ -186,6 +188,7 @@ base::Status RecordArchive::Add(int64_t segment, const std::vector<StoredRecord>
                               std::to_string(i) + ".parquet";
       files.push_back(TRY(Publish(group.tables[i], work, key)));
       files.back().endpoint = group.endpoint;
+      files.back().segment = segment;
     }
   }
   std::error_code ignored;
@@ -204,6 +207,13 @@ bool RecordArchive::Has(int64_t segment) const {
 int64_t RecordArchive::NewestSegment() const {
   const std::lock_guard lock(mutex_);
   return notes_.empty() ? 0 : notes_.rbegin()->first;
+}
+
+std::string RecordArchive::LocalFolder() const {
+  const std::string uri = blobs_.UriOf("x");
+  const std::string folder =
+      uri.starts_with('/') ? uri.substr(0, uri.size() - 2) : folder_ + "/copies";
+  return fs::absolute(folder).lexically_normal().string();
 }
 
 base::Result<std::string> RecordArchive::LocalPath(const std::string& key) const {
@@ -260,9 +270,8 @@ base::Status RecordArchive::Scan(
   for (const ArchivedFile& file : files) {
     TRY(TRY(TableOf(file.key))->Read(begin, end, records));
   }
-  std::sort(records.begin(), records.end(), [](const StoredRecord& a, const StoredRecord& b) {
-    return a.position < b.position;
-  });
+  std::sort(records.begin(), records.end(),
+            [](const StoredRecord& a, const StoredRecord& b) { return a.position < b.position; });
   for (const StoredRecord& record : records) {
     if (visit(record.position, record.bytes)) continue;
     ended = true;

@@ -23,6 +23,7 @@
 namespace slipway::monitoring {
 
 struct ArchivedFile {
+  int64_t segment = 0;
   std::string key;  // in the store
   std::string endpoint;
   int64_t rows = 0;
@@ -51,6 +52,8 @@ class RecordArchive {
   [[nodiscard]] std::vector<ArchivedFile> Files() const;
   // Takes the files out of the notes, then out of the store.
   base::Status Remove(const std::vector<ArchivedFile>& files);
+  // Where the files lie on this machine, or their copies.
+  [[nodiscard]] std::string LocalFolder() const;
   // Where the file lies on this machine; it is copied here when it lies in a bucket.
   base::Result<std::string> LocalPath(const std::string& key) const;
 

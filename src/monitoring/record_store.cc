@@ -39,6 +39,17 @@ base::Status RecordStore::ScanPart(RecordPosition from, int64_t end_offset,
   });
 }
 
+base::Result<int64_t> RecordStore::ScanOpen(int64_t known_first, RecordPosition from,
+                                            std::vector<ArchivedFile>& archived,
+                                            const Visit& visit) const {
+  const std::shared_lock lock(files_);
+  const int64_t first = segments_->FirstSegment();
+  if (archive_ != nullptr) archived = archive_->Files();
+  std::erase_if(archived, [first](const ArchivedFile& file) { return file.segment >= first; });
+  TRY(segments_->Scan(first == known_first ? from : RecordPosition{first, 0}, visit));
+  return first;
+}
+
 base::Result<std::string> RecordStore::ReadAt(RecordPosition position) const {
   const std::shared_lock lock(files_);
   if (archive_ == nullptr || position.segment >= segments_->FirstSegment())

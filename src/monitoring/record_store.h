@@ -9,6 +9,8 @@
 #include <shared_mutex>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/status.h"
 #include "monitoring/record_archive.h"
@@ -31,6 +33,11 @@ class RecordStore {
   base::Status Scan(storage::RecordPosition from, const Visit& visit) const;
   // The records that begin in [from, until) of one segment.
   base::Status ScanPart(storage::RecordPosition from, int64_t end_offset, const Visit& visit) const;
+  // What is not archived, and the archived files of all before it, both of one moment: the open
+  // records from `from` on; all of them when the first open segment is no longer `known_first`.
+  // Returns the first open segment.
+  base::Result<int64_t> ScanOpen(int64_t known_first, storage::RecordPosition from,
+                                 std::vector<ArchivedFile>& archived, const Visit& visit) const;
   [[nodiscard]] base::Result<std::string> ReadAt(storage::RecordPosition position) const;
   // Archives the oldest closed segment and drops its file; false when there is none. Segments that
   // are archived already (a crash came between) are dropped. One thread at a time.

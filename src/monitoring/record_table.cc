@@ -20,7 +20,7 @@ using inference::Tensor;
 using storage::ParquetBatch;
 using storage::ParquetValues;
 
-constexpr int64_t kRowsInGroup = 16'384;
+constexpr int64_t kRowsInGroup = 8192;
 constexpr const char* kLayoutsKey = "slipway.layouts";
 constexpr const char* kFormatKey = "slipway.format";
 constexpr const char* kFormat = "predictions 1";
@@ -43,8 +43,8 @@ base::Result<std::vector<FeatureViewVersion>> ParseFeatureViews(std::string_view
   const base::Json list = TRY(base::Json::Parse(text));
   if (!list.is_array()) return BadTable("feature views");
   for (const base::Json& view : list.AsArray())
-    views.push_back({TRY(base::RequireString(view, "name")),
-                     TRY(base::RequireInt(view, "version"))});
+    views.push_back(
+        {TRY(base::RequireString(view, "name")), TRY(base::RequireInt(view, "version"))});
   return views;
 }
 
@@ -88,11 +88,13 @@ void FillFixed(const PredictionView& view, const storage::RecordPosition& positi
                                                {kColumnLogOffset, position.offset},
                                                {kColumnLayout, layout}};
     for (const auto& [column, value] : numbers) columns.Integer(column, row, value);
-    const std::pair<int, std::string_view> texts[] = {
-        {kColumnEndpoint, view.endpoint},    {kColumnModel, view.model},
-        {kColumnArm, view.arm},              {kColumnKey, view.key},
-        {kColumnRequestId, view.request_id}, {kColumnProtocol, view.protocol},
-        {kColumnError, view.error}};
+    const std::pair<int, std::string_view> texts[] = {{kColumnEndpoint, view.endpoint},
+                                                      {kColumnModel, view.model},
+                                                      {kColumnArm, view.arm},
+                                                      {kColumnKey, view.key},
+                                                      {kColumnRequestId, view.request_id},
+                                                      {kColumnProtocol, view.protocol},
+                                                      {kColumnError, view.error}};
     for (const auto& [column, value] : texts) {
       if (!whole || IsUtf8(value)) columns.Text(column, row, value);
     }

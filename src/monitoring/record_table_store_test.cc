@@ -93,14 +93,13 @@ class Archive : public ::testing::Test {
     blobs_ = storage::OpenFileBlobs(folder_ / "archive").value();
     storage::SegmentSettings settings;
     settings.segment_bytes = 20'000;
-    auto opened = PredictionLog::Open(folder_ / "predictions", settings, 50, metrics_, blobs_.get());
+    auto opened =
+        PredictionLog::Open(folder_ / "predictions", settings, 50, metrics_, blobs_.get());
     ASSERT_TRUE(opened.ok()) << opened.status().ToString();
     log_ = std::move(*opened);
     loaded_.clear();
-    const base::Status loaded =
-        log_->LoadIndex([&](std::string_view bytes, const PredictionView&) {
-          loaded_.emplace_back(bytes);
-        });
+    const base::Status loaded = log_->LoadIndex(
+        [&](std::string_view bytes, const PredictionView&) { loaded_.emplace_back(bytes); });
     ASSERT_TRUE(loaded.ok()) << loaded.ToString();
   }
   void ArchiveAll() {
@@ -132,8 +131,8 @@ TEST_F(Archive, BothFormsAreOneLogAlsoAfterARestart) {
   Open();
   std::vector<std::string> bytes;
   for (uint64_t i = 0; i < 600; ++i) {
-    PredictionRecord record =
-        TestRecord(i, static_cast<base::Micros>(i) * 5 * base::kMinute, 0.5F, static_cast<float>(i));
+    PredictionRecord record = TestRecord(i, static_cast<base::Micros>(i) * 5 * base::kMinute, 0.5F,
+                                         static_cast<float>(i));
     record.endpoint = i % 3 == 0 ? "a b/c" : "flights";
     record.request_id = "r" + std::to_string(i);
     ASSERT_TRUE(log_->Append(record).ok());
@@ -184,7 +183,9 @@ TEST_F(Archive, PandasReadsTheColumns) {
   Open();
   for (uint64_t i = 0; i < 300; ++i) {
     const auto time = static_cast<base::Micros>(i) * base::kSecond;
-    ASSERT_TRUE(log_->Append(TestRecord(i, time, {0.1F, 0.2F}, {static_cast<float>(i), 2}, {"EWR", "JFK"})).ok());
+    ASSERT_TRUE(
+        log_->Append(TestRecord(i, time, {0.1F, 0.2F}, {static_cast<float>(i), 2}, {"EWR", "JFK"}))
+            .ok());
   }
   ArchiveAll();
   std::ofstream(folder_ / "read.py") << R"(

@@ -119,6 +119,36 @@ std::string ToHex(std::string_view bytes) {
   return hex;
 }
 
+// Bytes that a character after its first byte `c` has; 4: none begins so.
+size_t MoreBytes(uint8_t c) {
+  if (c < 0x80) return 0;
+  if (c < 0xC2 || c > 0xF4) return 4;
+  return c < 0xE0 ? 1 : c < 0xF0 ? 2 : 3;
+}
+
+// Overlong forms, surrogates, past U+10FFFF.
+bool IsForbidden(uint8_t first, uint8_t second) {
+  return (first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
+         (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F);
+}
+
+// Of the first character of a text that is not empty; 0: it is not UTF-8.
+size_t CharacterSize(std::string_view text) {
+  const auto first = static_cast<uint8_t>(text[0]);
+  const size_t more = MoreBytes(first);
+  if (more == 4 || more >= text.size()) return 0;
+  for (size_t i = 1; i <= more; ++i) {
+    if ((static_cast<uint8_t>(text[i]) & 0xC0) != 0x80) return 0;
+  }
+  return more > 0 && IsForbidden(first, static_cast<uint8_t>(text[1])) ? 0 : more + 1;
+}
+
+// Whether the tensor's rows can lie in columns of the type at all.
+bool FitsColumns(const TensorView& tensor, int64_t width) {
+  return tensor.rank >= 1 && tensor.rank <= 2 && width >= 1 && width <= kMostElements &&
+         HasOnlyUtf8(tensor) && HasOnlyTruths(tensor) && IsUtf8(tensor.name);
+}
+
 template <typename T>
 T ElementOf(const TensorView& tensor, int64_t index) {
   T value;
@@ -129,19 +159,10 @@ T ElementOf(const TensorView& tensor, int64_t index) {
 }  // namespace
 
 bool IsUtf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto c = static_cast<uint8_t>(text[i]);
-    const size_t more = c < 0x80 ? 0 : c < 0xC2 ? 4 : c < 0xE0 ? 1 : c < 0xF0 ? 2 : c < 0xF5 ? 3 : 4;
-    if (more == 4 || i + more >= text.size() + (more == 0 ? 1 : 0)) return false;
-    for (size_t k = 1; k <= more; ++k) {
-      if ((static_cast<uint8_t>(text[i + k]) & 0xC0) != 0x80) return false;
-    }
-    const auto second = more > 0 ? static_cast<uint8_t>(text[i + 1]) : uint8_t{0};
-    // Overlong forms, surrogates, past U+10FFFF.
-    if ((c == 0xE0 && second < 0xA0) || (c == 0xED && second > 0x9F) ||
-        (c == 0xF0 && second < 0x90) || (c == 0xF4 && second > 0x8F))
-      return false;
-    i += more + 1;
+  while (!text.empty()) {
+    const size_t size = CharacterSize(text);
+    if (size == 0) return false;
+    text.remove_prefix(size);
   }
   return true;
 }
@@ -167,18 +188,15 @@ int64_t IntegerAt(const TensorView& tensor, int64_t index) {
 
 TableSchema::TableSchema() {
   using Type = ParquetType;
-  columns_ = {{"id", Type::kText},          {"time", Type::kTime},
-              {"endpoint", Type::kText},    {"model", Type::kText},
-              {"version", Type::kInt},      {"arm", Type::kText},
-              {"plan_epoch", Type::kInt},   {"key", Type::kText},
-              {"request_id", Type::kText},  {"protocol", Type::kText},
-              {"status_code", Type::kInt},  {"error", Type::kText},
-              {"queue_ns", Type::kInt},     {"run_ns", Type::kInt},
-              {"total_ns", Type::kInt},     {"cached", Type::kBool},
-              {"feature_views", Type::kText}, {"rows", Type::kInt},
-              {"row", Type::kInt},          {"log_segment", Type::kInt},
-              {"log_offset", Type::kInt},   {"layout", Type::kInt},
-              {"other", Type::kBytes}};
+  columns_ = {
+      {"id", Type::kText},        {"time", Type::kTime},          {"endpoint", Type::kText},
+      {"model", Type::kText},     {"version", Type::kInt},        {"arm", Type::kText},
+      {"plan_epoch", Type::kInt}, {"key", Type::kText},           {"request_id", Type::kText},
+      {"protocol", Type::kText},  {"status_code", Type::kInt},    {"error", Type::kText},
+      {"queue_ns", Type::kInt},   {"run_ns", Type::kInt},         {"total_ns", Type::kInt},
+      {"cached", Type::kBool},    {"feature_views", Type::kText}, {"rows", Type::kInt},
+      {"row", Type::kInt},        {"log_segment", Type::kInt},    {"log_offset", Type::kInt},
+      {"layout", Type::kInt},     {"other", Type::kBytes}};
   CHECK(columns_.size() == kFixedColumns, "each fixed column has its number");
   for (size_t i = 0; i < columns_.size(); ++i) by_name_[columns_[i].name] = static_cast<int>(i);
 }
@@ -189,14 +207,12 @@ bool TableSchema::PlaceTensor(const TensorView& tensor, int64_t rows, const std:
   layout = {std::string(tensor.name), tensor.type, tensor.rank, std::string(tensor.label_bytes)};
   const auto type = ColumnType(tensor.type);
   const int64_t width = tensor.RowWidth(rows);
-  if (!type || tensor.rank < 1 || tensor.rank > 2 || width < 1 || width > kMostElements ||
-      columns_.size() + static_cast<size_t>(width) > kMostColumns || !HasOnlyUtf8(tensor) ||
-      !HasOnlyTruths(tensor) || !IsUtf8(tensor.name))
+  if (!type || !FitsColumns(tensor, width) ||
+      columns_.size() + static_cast<size_t>(width) > kMostColumns)
     return true;
   std::vector<std::pair<std::string, int>> wanted;  // -1: to be made
   for (int64_t i = 0; i < width; ++i) {
-    const std::string name =
-        prefix + layout.name + (width == 1 ? "" : "_" + std::to_string(i));
+    const std::string name = prefix + layout.name + (width == 1 ? "" : "_" + std::to_string(i));
     const auto known = by_name_.find(Lower(name));
     if (known == by_name_.end()) {
       wanted.emplace_back(name, -1);
@@ -324,8 +340,7 @@ void TableColumns::Elements(const TensorLayout& layout, const TensorView& tensor
   const auto width = static_cast<int64_t>(layout.columns.size());
   ByteReader texts(tensor.type == DataType::kString ? tensor.bytes : std::string_view());
   for (int64_t index = 0; index < rows * width; ++index) {
-    Data& data =
-        columns_[static_cast<size_t>(layout.columns[static_cast<size_t>(index % width)])];
+    Data& data = columns_[static_cast<size_t>(layout.columns[static_cast<size_t>(index % width)])];
     const size_t row = first_row + static_cast<size_t>(index / width);
     data.present[row] = 1;
     switch (data.type) {
@@ -350,8 +365,8 @@ void TableColumns::Elements(const TensorLayout& layout, const TensorView& tensor
 std::vector<storage::ParquetValues> TableColumns::Values() const {
   std::vector<storage::ParquetValues> values;
   for (const Data& data : columns_) {
-    values.push_back({data.type, data.bools, data.ints, data.floats, data.doubles, data.texts,
-                      data.present});
+    values.push_back(
+        {data.type, data.bools, data.ints, data.floats, data.doubles, data.texts, data.present});
   }
   return values;
 }

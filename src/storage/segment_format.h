@@ -42,8 +42,8 @@ class SegmentReader {
   // Moves to the next record. nullopt at the limit, or when what stands at `offset()` is no whole
   // record (then `damaged()`). The view is good until the next call.
   base::Result<std::optional<std::string_view>> Next();
-  // After damage: moves to the next place where a whole record stands; false when there is none, and
-  // then at the limit. The damaged length is not believed: it could jump over whole records.
+  // After damage: moves to the next place where a whole record stands; false when there is none,
+  // and then at the limit. The damaged length is not believed: it could jump over whole records.
   base::Result<bool> SkipDamage();
   [[nodiscard]] int64_t offset() const { return offset_; }  // where the next record would begin
   [[nodiscard]] bool damaged() const { return damaged_; }

@@ -37,6 +37,13 @@ Json TensorsJson(const std::vector<inference::NamedTensor>& tensors) {
   return json;
 }
 
+Json FeatureViewsJson(const monitoring::PredictionRecord& record) {
+  Json views = Json::MakeArray();
+  for (const monitoring::FeatureViewVersion& view : record.feature_views)
+    views.Append(Json::MakeObject({{"name", view.name}, {"version", view.version}}));
+  return views;
+}
+
 Json PredictionJson(monitoring::Monitor& monitor, const LoggedPrediction& prediction) {
   const monitoring::PredictionRecord& record = prediction.record;
   Json label;
@@ -61,11 +68,77 @@ Json PredictionJson(monitoring::Monitor& monitor, const LoggedPrediction& predic
                           {"run", static_cast<double>(record.run_ns) / kNanosPerMilli},
                           {"total", static_cast<double>(record.total_ns) / kNanosPerMilli}})},
        {"cached", record.cached},
+       {"feature_views", FeatureViewsJson(record)},
        {"status", base::CodeName(static_cast<base::Code>(record.status_code))},
        {"error", record.error},
        {"inputs", TensorsJson(record.inputs)},
        {"outputs", TensorsJson(record.outputs)},
        {"label", std::move(label)}});
+}
+
+base::Result<std::optional<double>> DecimalQuery(const net::HttpRequest& request,
+                                                 std::string_view name) {
+  const auto text = request.GetQuery(name);
+  if (!text) return std::optional<double>();
+  const auto number = Json::Parse(*text);
+  if (!number.ok() || !number->is_number())
+    return base::InvalidArgument(std::string(name), "expected a number, got '" + *text + "'");
+  return std::optional<double>(number->AsDouble());
+}
+
+bool HasValue(const monitoring::PredictionRecord& record, const std::string& name,
+              const std::string& value) {
+  for (const inference::NamedTensor& tensor : record.inputs) {
+    if (tensor.name != name) continue;
+    const Json cell = CellJson(tensor.tensor);
+    if (cell.is_string()) return cell.AsString() == value;
+    const auto wanted = Json::Parse(value);
+    if (cell.is_number()) {
+      // A 32-bit feature is compared as one: 0.1 finds what was sent as 0.1.
+      return wanted.ok() && wanted->is_number() &&
+             (cell.AsDouble() == wanted->AsDouble() ||
+              (tensor.tensor.type() == inference::DataType::kFp32 &&
+               cell.AsDouble() == double{static_cast<float>(wanted->AsDouble())}));
+    }
+    return cell.Dump() == value;
+  }
+  return false;
+}
+
+// ?score_min=&score_max=&feature=NAME:VALUE
+base::Result<std::function<bool(const LoggedPrediction&)>> RowFilterOf(
+    const monitoring::Monitor& monitor, const net::HttpRequest& request) {
+  const auto least = TRY(DecimalQuery(request, "score_min"));
+  const auto most = TRY(DecimalQuery(request, "score_max"));
+  const std::string feature = request.GetQuery("feature").value_or("");
+  const size_t colon = feature.find(':');
+  if (!feature.empty() && colon == std::string::npos)
+    return base::InvalidArgument("feature", "expected NAME:VALUE");
+  std::function<bool(const LoggedPrediction&)> filter;
+  if (!least && !most && feature.empty()) return filter;
+  const std::string name = feature.substr(0, colon);
+  const std::string value = feature.empty() ? "" : feature.substr(colon + 1);
+  filter = [&monitor, least, most, name, value](const LoggedPrediction& prediction) {
+    if (!name.empty() && !HasValue(prediction.record, name, value)) return false;
+    if (!least && !most) return true;
+    const auto score = monitor.ScoreOf(prediction);
+    return score && (!least || *score >= *least) && (!most || *score <= *most);
+  };
+  return filter;
+}
+
+base::Result<Json> RunSql(monitoring::Monitor& monitor, const net::HttpRequest& request) {
+  const Json body = TRY(ReadBody(request, {"query", "limit"}));
+  const std::string query = TRY(base::RequireString(body, "query"));
+  const int64_t limit = TRY(base::OptionalInt(body, "limit")).value_or(kMostRows);
+  monitoring::SqlAnswer found = TRY(monitor.Query(query, limit));
+  Json columns = Json::MakeArray();
+  for (const auto& column : found.columns)
+    columns.Append(Json::MakeObject({{"name", column.name}, {"type", column.type}}));
+  Json rows = Json::MakeArray();
+  for (std::vector<Json>& row : found.rows) rows.Append(Json(Json::Array(std::move(row))));
+  return Json::MakeObject(
+      {{"columns", std::move(columns)}, {"rows", std::move(rows)}, {"truncated", found.truncated}});
 }
 
 base::Result<Json> ListPredictions(monitoring::Monitor& monitor, const net::HttpRequest& request) {
@@ -77,6 +150,7 @@ base::Result<Json> ListPredictions(monitoring::Monitor& monitor, const net::Http
   filter.until = TRY(TimeQuery(request, "until"));
   filter.limit = TRY(LimitOf(request));
   filter.page_token = request.GetQuery("page_token").value_or("");
+  filter.accepts = TRY(RowFilterOf(monitor, request));
   const std::string status = request.GetQuery("status").value_or("all");
   if (status == "ok") {
     filter.status = monitoring::StatusFilter::kOk;
@@ -102,67 +176,6 @@ base::Result<Json> CountPredictions(monitoring::Monitor& monitor, const net::Htt
                            {"rows", count.rows},
                            {"failed_requests", count.failed_requests},
                            {"failed_rows", count.failed_rows}});
-}
-
-base::Result<monitoring::LabelInput> ReadLabel(const Json& json, const std::string& field,
-                                               base::Micros now) {
-  if (!json.is_object())
-    return base::InvalidArgument(field, "expected an object, got " + std::string(json.TypeName()));
-  auto annotate = [&field](base::Status status) {
-    return base::Status(status.code(), status.reason(), status.message(),
-                        field + "." + status.field());
-  };
-  if (auto status =
-          base::RequireOnly(json, {"prediction_id", "request_id", "row", "value", "time"});
-      !status.ok()) {
-    return annotate(status);
-  }
-  monitoring::LabelInput label;
-  auto prediction = base::OptionalString(json, "prediction_id");
-  auto request = base::OptionalString(json, "request_id");
-  auto row = base::OptionalInt(json, "row");
-  auto time = base::OptionalString(json, "time");
-  for (const base::Status& status :
-       {prediction.status(), request.status(), row.status(), time.status()}) {
-    if (!status.ok()) return annotate(status);
-  }
-  label.prediction_id = prediction->value_or("");
-  label.request_id = request->value_or("");
-  label.row = row->value_or(0);
-  label.time = now;
-  if (*time) {
-    const auto parsed = base::ParseTime(**time);
-    if (!parsed.ok()) return base::InvalidArgument(field + ".time", parsed.status().message());
-    label.time = *parsed;
-  }
-  const Json* value = json.Find("value");
-  if (value == nullptr)
-    return base::InvalidArgument(field + ".value", "missing: expected the true label");
-  label.value = TRY(monitoring::LabelValueFromJson(*value, field + ".value"));
-  return label;
-}
-
-base::Result<Json> AddLabels(const Parts& parts, const net::HttpRequest& request) {
-  const Json body = TRY(ReadBody(request, {"endpoint", "labels"}));
-  const std::string endpoint = TRY(base::RequireString(body, "endpoint"));
-  const Json* list = body.Find("labels");
-  if (list == nullptr || !list->is_array())
-    return base::InvalidArgument("labels", "expected an array");
-  if (list->AsArray().size() > monitoring::kMaxLabelsInBatch) {
-    return base::InvalidArgument(
-        "labels", "at most " + std::to_string(monitoring::kMaxLabelsInBatch) + " in one call");
-  }
-  std::vector<monitoring::LabelInput> labels;
-  labels.reserve(list->AsArray().size());
-  const base::Micros now = parts.clock.Now();
-  for (size_t i = 0; i < list->AsArray().size(); ++i) {
-    labels.push_back(TRY(ReadLabel(list->AsArray()[i], "labels[" + std::to_string(i) + "]", now)));
-  }
-  const monitoring::LabelOutcome outcome = TRY(parts.monitor.AddLabels(endpoint, labels));
-  return Json::MakeObject({{"accepted", outcome.accepted},
-                           {"duplicate", outcome.duplicate},
-                           {"corrected", outcome.corrected},
-                           {"unmatched", outcome.unmatched}});
 }
 
 // "feature=value", of a segment feature.
@@ -263,8 +276,9 @@ void RegisterMonitoring(net::Router& router, const Parts& parts) {
           [&monitor](net::HttpRequest& request) -> base::Result<Json> {
             return PredictionJson(monitor, TRY(monitor.GetPrediction(request.GetParam("id"))));
           });
-  AddJson(router, "POST", "/api/v1/labels",
-          [parts](net::HttpRequest& request) { return AddLabels(parts, request); });
+  RegisterLabels(router, parts);
+  AddJson(router, "POST", "/api/v1/sql",
+          [&monitor](net::HttpRequest& request) { return RunSql(monitor, request); });
   AddJson(router, "GET", "/api/v1/monitoring/{endpoint}/windows",
           [&monitor](net::HttpRequest& request) { return ListWindows(monitor, request); });
   AddJson(router, "GET", "/api/v1/monitoring/{endpoint}/drift",

@@ -83,6 +83,7 @@ void RegisterCheck(net::Router& router, const Parts& parts);
 void RegisterTraffic(net::Router& router, const Parts& parts);
 void RegisterTuning(net::Router& router, const Parts& parts);
 void RegisterMonitoring(net::Router& router, const Parts& parts);
+void RegisterLabels(net::Router& router, const Parts& parts);  // by RegisterMonitoring
 void RegisterPipelines(net::Router& router, const Parts& parts);
 void RegisterWeb(net::Router& router, std::span<const WebFile> web);
 
