@@ -219,6 +219,30 @@ int RunChosen(const CLI::App& drift_command, const DriftArguments& drift,
   return chosen();
 }
 
+void AddEstimate(CLI::App& app, const Global& global, std::function<int()>& chosen) {
+  const auto arguments = std::make_shared<EstimateArguments>();
+  EstimateArguments& estimate = *arguments;
+  CLI::App* command = app.add_subcommand("performance", "Quality of a model")
+                          ->require_subcommand(1)
+                          ->add_subcommand("estimate", "What it should be, before labels come");
+  command->add_option("--method", estimate.method, "cbpe: by the score's own confidence");
+  command->add_option("--reference", estimate.reference, ".parquet, .csv or .npz with labels")
+      ->required();
+  command->add_option("--current", estimate.current, "the table of now")->required();
+  command->add_option("--score", estimate.score, "column: probability of class 1")->required();
+  command->add_option("--label", estimate.label, "column: what was true")->required();
+  command->add_option("--prediction", estimate.prediction,
+                      "column of the current table: what the model said (default: score > 0.5)");
+  command->add_option("--positive-label", estimate.positive_label, "value that counts as 1");
+  command->add_option("--output", estimate.output, "table or json");
+  command->callback([arguments, &global, &chosen] {
+    chosen = [arguments, &global] {
+      if (global.json) arguments->output = "json";
+      return EstimatePerformance(*arguments);
+    };
+  });
+}
+
 // What follows the model's name is for the worker.
 CLI::App* AddExport(CLI::App& app, ExportArguments& arguments) {
   CLI::App* command = app.add_subcommand(
@@ -275,7 +299,6 @@ int Main(int argc, char** argv) {
   Global global;
   app.add_option("--server", global.server, "server to talk to")->envname("SLIPWAY_SERVER");
   app.add_flag("--json", global.json, "print answers as JSON");
-
   std::function<int()> chosen;
   ServeArguments serve;
   AddSettings(app, "serve", "Run the server", serve)->callback([&] {
@@ -309,6 +332,7 @@ int Main(int argc, char** argv) {
   });
   std::array<ImportArguments, 2> imports;
   AddImports(app, global, imports, chosen);
+  AddEstimate(app, global, chosen);
   ExportArguments export_arguments;
   CLI::App* export_command = AddExport(app, export_arguments);
   export_command->callback([&] {

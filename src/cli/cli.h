@@ -71,6 +71,19 @@ struct ExportArguments {
 // The worker's exit status: 0 exported, 3 refused because the export differs from its source.
 int Export(const ExportArguments& arguments);
 
+struct EstimateArguments {
+  std::string method = "cbpe";
+  std::string reference;  // a table with scores and labels
+  std::string current;    // a table with scores; with labels, too, what came true is shown beside
+  std::string score;      // columns
+  std::string label;
+  std::string prediction;        // what the model said of a current row; empty: score > 0.5
+  std::string positive_label;    // of labels and predictions; empty: 0, 1, true and false
+  std::string output = "table";  // or "json"
+};
+// Estimates the quality of the current table without its labels. 0: done, 2: bad input.
+int EstimatePerformance(const EstimateArguments& arguments);
+
 struct DriftArguments {
   std::string reference;                 // a table, or a profile that --save-profile has written
   std::string current;                   // a table; may be empty with save_profile
