@@ -140,7 +140,7 @@ def test_an_open_address_needs_a_word(tmp_path):
 def test_one_data_folder_has_one_server(server):
     done = run("serve", "--data", str(server.data), "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0")
     assert done.returncode == 1
-    assert "another server is using the data folder" in done.stderr
+    assert "another process is using the data folder" in done.stderr
 
 
 def test_a_missing_server_is_said_so():
