@@ -20,6 +20,10 @@
 #if SLIPWAY_WITH_WEBHOOK
 #include "monitoring/webhook_sink.h"
 #endif
+#if SLIPWAY_WITH_PAGERDUTY || SLIPWAY_WITH_ALERTMANAGER || SLIPWAY_WITH_CHAT || \
+    SLIPWAY_WITH_EMAIL || SLIPWAY_WITH_COMMAND
+#include "monitoring/sinks.h"
+#endif
 #if SLIPWAY_WITH_MLFLOW
 #include "api/mlflow/mlflow.h"
 #endif
@@ -93,6 +97,21 @@ struct Assembly::RowSettings {
 #if SLIPWAY_WITH_WEBHOOK
   monitoring::WebhookSettings webhook;
 #endif
+#if SLIPWAY_WITH_PAGERDUTY
+  monitoring::PagerDutySettings pagerduty;
+#endif
+#if SLIPWAY_WITH_ALERTMANAGER
+  monitoring::AlertmanagerSettings alertmanager;
+#endif
+#if SLIPWAY_WITH_CHAT
+  monitoring::ChatSettings chat;
+#endif
+#if SLIPWAY_WITH_EMAIL
+  monitoring::EmailSettings email;
+#endif
+#if SLIPWAY_WITH_COMMAND
+  monitoring::CommandSettings command;
+#endif
 #if SLIPWAY_WITH_MLFLOW
   api::mlflow::MlflowSettings mlflow;
 #endif
@@ -122,6 +141,21 @@ void Assembly::Describe([[maybe_unused]] base::Schema& schema) {
 #endif
 #if SLIPWAY_WITH_WEBHOOK
   monitoring::Describe(schema, rows_->webhook);
+#endif
+#if SLIPWAY_WITH_PAGERDUTY
+  monitoring::Describe(schema, rows_->pagerduty);
+#endif
+#if SLIPWAY_WITH_ALERTMANAGER
+  monitoring::Describe(schema, rows_->alertmanager);
+#endif
+#if SLIPWAY_WITH_CHAT
+  monitoring::Describe(schema, rows_->chat);
+#endif
+#if SLIPWAY_WITH_EMAIL
+  monitoring::Describe(schema, rows_->email);
+#endif
+#if SLIPWAY_WITH_COMMAND
+  monitoring::Describe(schema, rows_->command);
 #endif
 #if SLIPWAY_WITH_MLFLOW
   api::mlflow::Describe(schema, rows_->mlflow);
@@ -194,6 +228,27 @@ std::vector<std::unique_ptr<monitoring::AlertSink>> Assembly::Sinks(
 #if SLIPWAY_WITH_WEBHOOK
   if (!rows_->webhook.url.empty())
     sinks.push_back(monitoring::MakeWebhookSink(rows_->webhook, client));
+#endif
+#if SLIPWAY_WITH_PAGERDUTY
+  if (!rows_->pagerduty.routing_key_secret.empty())
+    sinks.push_back(monitoring::MakePagerDutySink(rows_->pagerduty, client));
+#endif
+#if SLIPWAY_WITH_ALERTMANAGER
+  if (!rows_->alertmanager.url.empty())
+    sinks.push_back(monitoring::MakeAlertmanagerSink(rows_->alertmanager, client));
+#endif
+#if SLIPWAY_WITH_CHAT
+  if (!rows_->chat.slack_url.empty())
+    sinks.push_back(monitoring::MakeSlackSink(rows_->chat, client));
+  if (!rows_->chat.teams_url.empty())
+    sinks.push_back(monitoring::MakeTeamsSink(rows_->chat, client));
+#endif
+#if SLIPWAY_WITH_EMAIL
+  if (!rows_->email.server.empty())
+    sinks.push_back(monitoring::MakeEmailSink(rows_->email, client));
+#endif
+#if SLIPWAY_WITH_COMMAND
+  if (!rows_->command.argv.empty()) sinks.push_back(monitoring::MakeCommandSink(rows_->command));
 #endif
   return sinks;
 }

@@ -150,12 +150,9 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
                                                  settings.rollout);
   client = std::make_unique<net::HttpClient>(settings.outbound);
   webhooks = std::make_unique<registry::Webhooks>(*database, *events, *clock, *client, metrics);
-  auto sinks = assembly.Sinks(*client);
-  for (const auto& sink : sinks) process.alert_sinks.emplace_back(sink->name());
-  process.alert_rules = settings.monitoring.rules;
   monitor = std::make_unique<monitoring::Monitor>(
       monitoring::Monitor::Parts{*database, *events, *clock, metrics, BaselineFrom(*registry),
-                                 std::move(sinks), LossesTo(*rollouts), archive.get()},
+                                 assembly.Sinks(*client), LossesTo(*rollouts), archive.get()},
       settings.monitoring, settings.process.data);
   contests = std::make_unique<lifecycle::Contests>(*registry, *endpoints, *monitor,
                                                    settings.lifecycle.contest);

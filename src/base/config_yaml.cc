@@ -197,6 +197,11 @@ std::string YamlTree::PlaceOf(std::string path) const {
   return root == places.end() ? "" : root->second;
 }
 
+Status YamlTree::Refuse(const std::string& path, const std::string& why) const {
+  return InvalidArgument(path, PlaceOf(path) + ": " + (path.empty() ? "" : path + ": ") + why,
+                         "bad_setting");
+}
+
 Result<YamlTree> ReadYaml(const std::string& text, const std::string& name) {
   const std::map<std::string, std::string> none;
   Reader reader(name, none);

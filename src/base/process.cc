@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -124,8 +125,22 @@ void FillArguments(const ProcessSpec& spec, Prepared& prepared) {
   prepared.envp.push_back(nullptr);
 }
 
+// A file that nobody else sees, at its beginning.
+Result<FileHandle> InMemory(std::string_view bytes) {
+  FileHandle file(memfd_create("input", MFD_CLOEXEC));
+  while (file.valid() && !bytes.empty()) {
+    const ssize_t written = write(file.fd(), bytes.data(), bytes.size());
+    if (written < 0) return FromErrno(errno, "write a child's input");
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  if (!file.valid() || lseek(file.fd(), 0, SEEK_SET) != 0)
+    return FromErrno(errno, "make a child's input");
+  return file;
+}
+
 Status OpenFiles(const ProcessSpec& spec, Prepared& prepared) {
-  prepared.input = FileHandle(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  prepared.input = spec.input.empty() ? FileHandle(open("/dev/null", O_RDONLY | O_CLOEXEC))
+                                      : TRY(InMemory(spec.input));
   const std::string output = spec.output_path.empty() ? "/dev/null" : spec.output_path;
   prepared.output =
       FileHandle(open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));

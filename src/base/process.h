@@ -20,6 +20,7 @@ struct ProcessSpec {
   std::map<std::string, std::string> environment;  // added to the server's own, which is passed on
   std::string working_directory;                   // empty: the server's
   std::string output_path;        // standard output and error, appended; empty: /dev/null
+  std::string input = {};         // bytes of its standard input; empty: /dev/null
   int channel = -1;               // of the server's descriptors, the one that the child has as 3
   bool only_environment = false;  // nothing of the server's own environment, which holds secrets
   int64_t memory_bytes = 0;       // address space; 0: no limit

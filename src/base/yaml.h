@@ -15,6 +15,8 @@ struct YamlTree {
   std::map<std::string, std::string> places;  // "rules[1].gates.approval" -> "policy.yaml:12:7"
   // Of what stands nearest above `path`.
   [[nodiscard]] std::string PlaceOf(std::string path) const;
+  // kInvalidArgument (reason "bad_setting", field `path`): "<place>: <path>: <why>".
+  Status Refuse(const std::string& path, const std::string& why) const;
 };
 
 // JSON is YAML, too. `name` is the file's in places. kInvalidArgument (reason "bad_yaml") with line

@@ -290,6 +290,31 @@ void AddImports(CLI::App& app, const Global& global, std::array<ImportArguments,
   });
 }
 
+// The table of commands; and `alerts test FILE` and `alerts apply FILE`, which read a file here.
+void AddCommands(CLI::App& app, const Global& global, std::function<int()>& chosen) {
+  for (const Command& command : Commands()) AddCommand(app, command, global, chosen);
+  const auto arguments = std::make_shared<AlertFileArguments>();
+  CLI::App* alerts = NounOf(app, "alerts");
+  CLI::App* test =
+      alerts->add_subcommand("test", "Try rules on recorded data; exit status 1 when one fails");
+  test->add_option("file", arguments->path, "YAML with tests")->required();
+  test->callback([arguments, &global, &chosen] {
+    chosen = [arguments, &global] {
+      arguments->json = global.json;
+      return TestAlerts(*arguments);
+    };
+  });
+  CLI::App* apply = alerts->add_subcommand("apply", "Put a rules file in force");
+  apply->add_option("file", arguments->path, "YAML with rules")->required();
+  apply->add_option("--why", arguments->why, "kept in the event");
+  apply->callback([arguments, &global, &chosen] {
+    chosen = [arguments, &global] {
+      arguments->server = global.server;
+      return ApplyAlertRules(*arguments);
+    };
+  });
+}
+
 }  // namespace
 
 int Main(int argc, char** argv) {
@@ -342,7 +367,7 @@ int Main(int argc, char** argv) {
       return Export(export_arguments);
     };
   });
-  for (const Command& command : Commands()) AddCommand(app, command, global, chosen);
+  AddCommands(app, global, chosen);
   DriftArguments drift;
   CLI::App* drift_command = AddDrift(app, drift);
   try {

@@ -63,6 +63,17 @@ struct CheckArguments {
 // Prints how each output differs and its worst rows. 0 exactly when all are equal.
 int Check(const CheckArguments& arguments);
 
+struct AlertFileArguments {
+  std::string server;  // of apply
+  std::string path;
+  std::string why;
+  bool json = false;
+};
+// Runs the tests of rules in a file. 0 exactly when all pass.
+int TestAlerts(const AlertFileArguments& arguments);
+// Puts a rules file in force.
+int ApplyAlertRules(const AlertFileArguments& arguments);
+
 struct ExportArguments {
   std::string server;              // of --register
   std::string python = "python3";  // an interpreter that has the model's framework

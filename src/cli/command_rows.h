@@ -34,5 +34,6 @@ inline Argument FileBody(std::string_view name, std::string_view help) {
 std::vector<Command> GateCommands();
 std::vector<Command> HoldoutCommands();
 std::vector<Command> AuditCommands();
+std::vector<Command> AlertCommands();
 
 }  // namespace slipway::cli

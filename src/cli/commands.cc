@@ -275,20 +275,6 @@ std::vector<Command> WatchCommands() {
         {"MISSING", "missing_share"},
         {"OUT OF RANGE", "out_of_range_share"},
         {"UNSEEN", "unseen_share"}}},
-      {"alerts",
-       "list",
-       "Incidents, newest first",
-       "GET",
-       "/api/v1/alerts",
-       {Query("state", "firing or resolved"), Query("endpoint", "only this endpoint's"), Limit()},
-       "alerts",
-       {{"STATE", "state"},
-        {"RULE", "rule"},
-        {"ENDPOINT", "endpoint"},
-        {"VERSION", "version"},
-        {"SINCE", "since"},
-        {"VALUE", "value"},
-        {"SUMMARY", "summary"}}},
   };
 }
 
@@ -393,7 +379,7 @@ std::span<const Command> Commands() {
     for (const auto& part :
          {ModelCommands(), VersionCommands(), LineageCommands(), GateCommands(), HoldoutCommands(),
           TrafficCommands(), TuneCommands(), RolloutCommands(), PredictionCommands(),
-          WatchCommands(), EventCommands(), AuditCommands(), PipelineCommands(),
+          WatchCommands(), EventCommands(), AuditCommands(), AlertCommands(), PipelineCommands(),
           ServerCommands()}) {
       all.insert(all.end(), part.begin(), part.end());
     }

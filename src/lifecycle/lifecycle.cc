@@ -61,6 +61,11 @@ struct Lifecycle::State {
 
   base::Status Handle(const events::Event& event);
   base::Status OnWindowJudged(const events::Event& event);
+  base::Status OnAlert(const events::Event& event);
+  base::Result<traffic::Plan> RollBack(const std::string& endpoint, const std::string& reason,
+                                       const events::Actor& actor);
+  base::Status Act(const AlertAction& action, const std::string& endpoint,
+                   const events::Event& alert);
   base::Status OnRunFinished(const events::Event& event);
   base::Status OnStageChanged(const events::Event& event);
   base::Status OnRolloutEnded(const events::Event& event, bool promoted);
@@ -88,6 +93,7 @@ base::Status Lifecycle::State::Handle(const events::Event& event) {
   if (event.type == "window.judged") status = OnWindowJudged(event);
   if (event.type == "pipeline.run_finished") status = OnRunFinished(event);
   if (event.type == "version.stage_changed") status = OnStageChanged(event);
+  if (event.type == "alert.firing") status = OnAlert(event);
   if (event.type == "rollout.promoted") status = OnRolloutEnded(event, true);
   if (event.type == "rollout.rolled_back" || event.type == "rollout.aborted")
     status = OnRolloutEnded(event, false);
@@ -116,6 +122,66 @@ base::Status Lifecycle::State::OnWindowJudged(const events::Event& event) {
     if (rule.is_string()) parts.pipelines.OnAlert(rule.AsString(), event.data, {});
   }
   return base::Status::Ok();
+}
+
+// A silenced alert is somebody's own doing: it starts nothing.
+base::Status Lifecycle::State::OnAlert(const events::Event& event) {
+  const auto subject = ParseSubject(event.subject);
+  if (!subject || !TextOf(event.data, "silenced_by").empty()) return base::Status::Ok();
+  const std::string rule = TextOf(event.data, "rule");
+  for (const AlertAction& action : PolicyOf(subject->name).on_alert) {
+    if (action.rule != "*" && action.rule != rule) continue;
+    const base::Micros now = parts.clock.Now();
+    const std::vector<events::Event> acted =
+        TRY(parts.events.List({.type_prefix = "policy.acted",
+                               .subject_prefix = "endpoint/" + subject->name + "/",
+                               .since = now - base::kDay,
+                               .limit = 1000,
+                               .newest_first = true}));
+    const std::string held = HeldBack(action, TextOf(event.data, "id"), acted, now);
+    const base::Status done = held.empty() ? Act(action, subject->name, event) : base::Status::Ok();
+    Json data = ToJson(action);
+    data.Set("alert", TextOf(event.data, "id"));
+    data.Set("summary", !held.empty() ? held : done.ok() ? "done" : done.ToString());
+    TRY(parts.database.Write([&](storage::Transaction& transaction) {
+      events::Event fact;
+      fact.type = held.empty() ? "policy.acted" : "policy.held_back";
+      fact.subject = "endpoint/" + subject->name + "/alert/" + rule;
+      fact.actor = events::Internal("policy/on_alert");
+      fact.data = data;
+      return parts.events.Append(transaction, std::move(fact));
+    }));
+  }
+  return base::Status::Ok();
+}
+
+base::Status Lifecycle::State::Act(const AlertAction& action, const std::string& endpoint,
+                                   const events::Event& alert) {
+  const events::Actor actor = events::Internal("policy/on_alert");
+  const std::string why =
+      "alert " + TextOf(alert.data, "rule") + ": " + TextOf(alert.data, "summary");
+  if (action.what == "retrain") {
+    pipelines::TriggerRequest request;
+    request.pipeline = action.pipeline;
+    request.trigger = Json::MakeObject(
+        {{"kind", "alert"}, {"rule", TextOf(alert.data, "rule")}, {"alert", alert.data}});
+    request.actor = actor;
+    return parts.pipelines.Trigger(request).status();
+  }
+  for (const traffic::Rollout& rollout : TRY(parts.rollouts.List(endpoint, 10))) {
+    if (!rollout.active()) continue;
+    return action.what == "pause_rollout" ? parts.rollouts.Pause(rollout.id, actor, why).status()
+                                          : parts.rollouts.Abort(rollout.id, actor, why).status();
+  }
+  if (action.what == "pause_rollout")
+    return base::FailedPrecondition("no_rollout", "no rollout is under way");
+  const auto subject = ParseSubject(alert.subject);
+  const auto served = parts.endpoints.Find(endpoint);
+  const bool stable = served != nullptr && !served->plan.arms.empty() && subject &&
+                      (subject->version == 0 || served->plan.arms[0].version == subject->version);
+  if (!stable)
+    return base::FailedPrecondition("not_stable", "the alert is not about the stable version");
+  return RollBack(endpoint, why, actor).status();
 }
 
 base::Status Lifecycle::State::OnRunFinished(const events::Event& event) {
@@ -352,6 +418,23 @@ base::Result<std::optional<traffic::Rollout>> Lifecycle::Promote(const PromoteRe
                                         .actor = request.actor})));
 }
 
+// The version before answers again.
+base::Result<traffic::Plan> Lifecycle::State::RollBack(const std::string& endpoint,
+                                                       const std::string& reason,
+                                                       const events::Actor& actor) {
+  // Traffic first: callers must not wait for the registry's gates and writes.
+  const traffic::Plan plan = TRY(parts.endpoints.Rollback(endpoint, actor, reason));
+  const traffic::Arm& stable = plan.arms.at(0);
+  const base::Status moved =
+      MoveTo(stable.model, stable.version, Stage::kProduction, true, "rollback: " + reason, actor);
+  if (!moved.ok()) {
+    base::Log(base::LogLevel::kError, "lifecycle",
+              "traffic was rolled back, the stage could not follow",
+              {{"endpoint", endpoint}, {"version", stable.version}, {"error", moved.ToString()}});
+  }
+  return plan;
+}
+
 base::Result<traffic::Plan> Lifecycle::Rollback(const std::string& endpoint,
                                                 const std::string& reason,
                                                 const events::Actor& actor) {
@@ -360,17 +443,7 @@ base::Result<traffic::Plan> Lifecycle::Rollback(const std::string& endpoint,
     TRY(state_->parts.rollouts.Abort(rollout.id, actor, reason));
     return state_->parts.endpoints.Find(endpoint)->plan;
   }
-  // Traffic first: callers must not wait for the registry's gates and writes.
-  const traffic::Plan plan = TRY(state_->parts.endpoints.Rollback(endpoint, actor, reason));
-  const traffic::Arm& stable = plan.arms.at(0);
-  const base::Status moved = state_->MoveTo(stable.model, stable.version, Stage::kProduction, true,
-                                            "rollback: " + reason, actor);
-  if (!moved.ok()) {
-    base::Log(base::LogLevel::kError, "lifecycle",
-              "traffic was rolled back, the stage could not follow",
-              {{"endpoint", endpoint}, {"version", stable.version}, {"error", moved.ToString()}});
-  }
-  return plan;
+  return state_->RollBack(endpoint, reason, actor);
 }
 
 base::Json Lifecycle::PoliciesJson() const {

@@ -20,6 +20,7 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "events/events.h"
+#include "lifecycle/alert_actions.h"
 #include "lifecycle/contest.h"
 #include "monitoring/monitor.h"
 #include "pipelines/pipelines.h"
@@ -43,7 +44,8 @@ struct Policy {
   bool stage_candidates = true;  // what a pipeline registered is compared and, when better, staged
   bool rollout = true;           // what was staged so is rolled out
   std::string reference_metric =
-      "holdout_auc";  // of the run: what the first production version is held to
+      "holdout_auc";                  // of the run: what the first production version is held to
+  std::vector<AlertAction> on_alert;  // what a firing alert of the model's endpoint does
 };
 // kInvalidArgument naming "policies.<model>.<key>".
 base::Result<std::map<std::string, Policy>> ParsePolicies(const base::Json& setting);

@@ -22,9 +22,11 @@ base::Result<Policy> ParsePolicy(const std::string& field, const base::Json& jso
     } else if (key == "reference_metric") {
       if (!value.is_string()) return base::InvalidArgument(at, "expected the name of a metric");
       policy.reference_metric = value.AsString();
+    } else if (key == "on_alert") {
+      policy.on_alert = TRY(ParseAlertActions(at, value));
     } else {
-      return base::InvalidArgument(at,
-                                   "unknown key; expected candidates, rollout or reference_metric");
+      return base::InvalidArgument(
+          at, "unknown key; expected candidates, rollout, reference_metric or on_alert");
     }
   }
   return policy;
@@ -43,15 +45,20 @@ base::Result<std::map<std::string, Policy>> ParsePolicies(const base::Json& sett
 }
 
 base::Json ToJson(const Policy& policy) {
+  base::Json actions = base::Json::MakeArray();
+  for (const AlertAction& action : policy.on_alert) actions.Append(ToJson(action));
   return base::Json::MakeObject({{"candidates", policy.stage_candidates ? "stage" : "ignore"},
                                  {"rollout", policy.rollout},
-                                 {"reference_metric", policy.reference_metric}});
+                                 {"reference_metric", policy.reference_metric},
+                                 {"on_alert", std::move(actions)}});
 }
 
 void Describe(base::Schema& schema, LifecycleSettings& settings) {
-  schema.AddJson("policies", &settings.policies,
-                 "What happens by itself, by model name or \"*\": {candidates: stage | ignore, "
-                 "rollout: true, reference_metric: name}.");
+  schema.AddJson(
+      "policies", &settings.policies,
+      "What happens by itself, by model name or \"*\": {candidates: stage | ignore, "
+      "rollout: true, reference_metric: name, on_alert: [{rule, do: retrain | pause_rollout | "
+      "roll_back, pipeline, cooldown: 1h, most_per_day: 3}]}.");
   schema.Add("contest.margin", &settings.contest.margin,
              "AUC that a challenger must gain over production.", 0, 1);
   schema.Add("contest.confidence", &settings.contest.confidence,

@@ -14,7 +14,7 @@ namespace slipway::monitoring {
 
 struct AlertMessage {
   std::string id;        // the same at every attempt: receivers drop repeats by it
-  std::string type;      // "alert.firing", "alert.resolved"
+  std::string type;      // "alert.firing", "alert.acknowledged", "alert.resolved"
   std::string incident;  // the alert's id
   std::string body;      // JSON: {"type","timestamp","data":{alert}}
   base::Micros created = 0;
@@ -32,6 +32,8 @@ class AlertSink {
  public:
   virtual ~AlertSink() = default;
   virtual std::string_view name() const = 0;
+  // Told again of what fires, so often; nullopt: once is enough.
+  virtual std::optional<base::Micros> repeat() const { return std::nullopt; }
   virtual Delivery Deliver(const AlertMessage& message, base::Micros now) = 0;
 };
 

@@ -15,6 +15,7 @@ namespace {
 constexpr std::chrono::seconds kDeliveryRest{1};
 constexpr int64_t kMaxBaselineRows = 100'000;
 constexpr int64_t kLabelSegmentBytes = 64LL * 1024 * 1024;
+constexpr std::string_view kShadowArm = "shadow";  // nobody waits for its answers
 
 storage::SegmentSettings LogSettings(const std::string& durability, int64_t segment_bytes) {
   storage::SegmentSettings settings;
@@ -81,7 +82,14 @@ void Describe(base::Schema& schema, MonitorSettings& settings) {
   schema.Add("monitoring.resolve_ratio", &settings.resolve_ratio,
              "An alert ends below its threshold times this.", 0.0, 1.0);
   schema.Add("monitoring.rules", &settings.rules,
-             "Rules that are judged: prediction_psi, feature_psi, auc_drop, error_rate.");
+             "Of the built-in rules, those that are judged: prediction_psi, feature_psi, auc_drop, "
+             "error_rate.");
+  schema.Add("alerts.rules_file", &settings.rules_file,
+             "File of alert rules (YAML) in place of the built-in ones; read at the start and by "
+             "POST /api/v1/alerts/rules.");
+  schema.AddJson("alerts.routes", &settings.routes,
+                 "Which sinks hear of an alert: list of {match: {label: pattern}, sinks: [names]}; "
+                 "the first that matches; none: all sinks.");
   schema.AddChoice("monitoring.durability", &settings.durability,
                    "What a logged prediction survives: process (kill -9) or power (loss of power).",
                    {"process", "power"});
@@ -96,19 +104,6 @@ void Describe(base::Schema& schema, MonitorSettings& settings) {
                  "(fields that are not logged as they are), retention_days, retention_bytes.");
   DescribeKeeping(schema, settings);
   DescribeSql(schema, settings);
-}
-
-base::Status CheckSettings(const MonitorSettings& settings) {
-  for (const std::string& rule : settings.rules) {
-    if (rule != "prediction_psi" && rule != "feature_psi" && rule != "auc_drop" &&
-        rule != "error_rate") {
-      return base::InvalidArgument(
-          "monitoring.rules",
-          "unknown rule '" + rule +
-              "'; expected prediction_psi, feature_psi, auc_drop or error_rate");
-    }
-  }
-  return base::Status::Ok();
 }
 
 namespace {
@@ -176,10 +171,16 @@ Monitor::State::State(Parts given, MonitorSettings monitor_settings, std::string
                                             "Archived predictions that retention removed.")),
       outbox(parts.database, std::move(parts.sinks), parts.metrics),
       alerts(parts.database, parts.events, outbox.SinkNames()),
+      silences(parts.database, parts.events),
+      rules(
+          parts.database, parts.events,
+          {settings.psi_threshold, settings.auc_drop, settings.error_rate, settings.resolve_ratio},
+          settings.rules_file, settings.rules),
       queue([this](std::vector<WrittenRecord>& records) { Process(records); }) {}
 
 base::Status Monitor::State::Open() {
-  TRY(CheckSettings(settings));
+  alerts.SetRoutes(TRY(Alerts::ReadRoutes(settings.routes, outbox.SinkNames())));
+  TRY(rules.Start(parts.clock.Now()));
   origin = TRY(base::ParseTime(settings.window_origin));
   table = std::make_unique<WindowTable>(settings, origin, TRY(ReadScoreRules(settings.endpoints)));
   TRY(OpenKeeping());
@@ -208,6 +209,7 @@ base::Status Monitor::State::Rebuild() {
     {
       const std::lock_guard lock(mutex);
       table->Count(view, bytes);
+      CountLive(view);
     }
     AskBaselines();
     for (const PendingLabel& label : early.TakeFor(view)) {
@@ -234,12 +236,18 @@ base::Status Monitor::State::Rebuild() {
   return failure;
 }
 
+void Monitor::State::CountLive(const PredictionView& view) {
+  if (view.arm == kShadowArm || view.time < parts.clock.Now() - kCountsKept) return;
+  live.Add(view.endpoint, view.time, view.status_code != 0, view.total_ns);
+}
+
 void Monitor::State::CountOne(storage::RecordPosition position, const std::string& bytes) {
   thread_local PredictionView view;
   if (!ReadPrediction(bytes, view).ok()) return;  // cannot be: this process encoded it
   const std::lock_guard lock(mutex);
   log->AddToIndex(position, view);
   table->Count(view, bytes);
+  CountLive(view);
   auto counter = prediction_counters.find(view.endpoint);
   if (counter == prediction_counters.end()) {
     const std::string endpoint(view.endpoint);
@@ -295,6 +303,11 @@ void Monitor::State::RunDelivery() {
       base::Log(base::LogLevel::kWarning, "monitoring", "alerts cannot be read from the database",
                 {{"why", delivered.status().ToString()}});
     }
+    const base::Status repeated = outbox.Repeat(parts.clock.Now());
+    if (!repeated.ok()) {
+      base::Log(base::LogLevel::kWarning, "monitoring", "firing alerts cannot be told of again",
+                {{"why", repeated.ToString()}});
+    }
     lock.lock();
     delivery_wake.wait_for(lock, kDeliveryRest, [&] { return stopping; });
   }
@@ -311,7 +324,7 @@ base::Status Monitor::Start() {
   TRY(state.Rebuild());
   TRY(state.LoadJudged());
   TRY(state.LoadDetections());
-  TRY(state.ShowFiring());
+  TRY(state.DropRulelessAlerts(state.parts.clock.Now()));
   state.log->Follow([&state](storage::RecordPosition position, std::string bytes) {
     WrittenRecord record{position, std::move(bytes)};
     if (!state.queue.Push(record)) state.CountOne(record.position, record.bytes);

@@ -45,8 +45,11 @@ struct MonitorSettings {
   double error_rate = 0.05;
   int64_t min_labels = 200;    // fewer: quality is not judged
   double resolve_ratio = 0.8;  // an alert ends below threshold * this
+  // Of the built-in rules, those that are judged; a rules file stands in their place.
   std::vector<std::string> rules = {"prediction_psi", "feature_psi", "auc_drop", "error_rate"};
-  std::string durability = "process";  // of predictions: "process" | "power"
+  std::string rules_file;
+  base::Json routes = base::Json::MakeArray();  // alerts to sinks: see Alerts::ReadRoutes
+  std::string durability = "process";           // of predictions: "process" | "power"
   std::string label_durability = "power";
   std::string archive = "file:archive";  // where closed segments go as Parquet; empty: nowhere
   int64_t segment_bytes = 64LL * 1024 * 1024;
@@ -65,7 +68,7 @@ struct MonitorSettings {
 // Of these: archive, segment_bytes, retention, redaction. Part of Describe.
 void DescribeKeeping(base::Schema& schema, MonitorSettings& settings);
 void DescribeSql(base::Schema& schema, MonitorSettings& settings);  // sql_*; part of Describe
-// Settings monitoring.*
+// Settings monitoring.*, alerts.rules_file, alerts.routes
 void Describe(base::Schema& schema, MonitorSettings& settings);
 
 struct Span {
@@ -267,12 +270,23 @@ class Monitor {
   base::Result<SqlAnswer> Query(const std::string& query, int64_t max_rows);
 
   base::Result<std::vector<Alert>> ListAlerts(const AlertFilter& filter);
+  base::Result<Alert> GetAlert(const std::string& id);
+  base::Result<Alert> AcknowledgeAlert(const std::string& id, const events::Actor& actor,
+                                       const std::string& why);
+  Silences& silences();
+  // {"version", "source", "text", "rules": [...], "sinks": [names]}: what is in force.
+  base::Json RulesJson();
+  // A rules file as text takes the place of the one in force; empty: the configured file is read
+  // again. All or nothing; what no longer has a rule is resolved.
+  base::Status ApplyRules(const std::string& text, const events::Actor& actor,
+                          const std::string& why);
+  base::Result<base::Json> RuleVersions(int64_t limit);  // newest first
   // Everything appended before the call is counted and can be found.
   void Flush();
-  // One idempotent step: judges the windows that have closed by `now` (drift once at end +
-  // label_wait, quality once from then on as soon as min_labels are there), writing event
-  // "window.judged" (subject "endpoint/<e>/version/<n>", data: the window's report, "part": "drift"
-  // | "quality", "breached": [rules]) and the alerts in one transaction each.
+  // One idempotent step: judges the live rules, and the windows that have closed by `now` (drift
+  // once at end + label_wait, quality once from then on as soon as min_labels are there), writing
+  // event "window.judged" (subject "endpoint/<e>/version/<n>", data: the window's report, "part":
+  // "drift" | "quality", "breached": [rules]) and the alerts in one transaction each.
   base::Status Tick(base::Micros now);
 
  private:

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "monitoring/monitor_state.h"
-#include "monitoring/rules.h"
 
 namespace slipway::monitoring {
 namespace {
@@ -20,6 +19,18 @@ base::Result<bool> MarkJudged(storage::Transaction& transaction, const std::stri
                               "ON CONFLICT DO NOTHING",
                               {endpoint, version, start, part, now}));
   return inserted > 0;
+}
+
+// What the rules for one part of a window say of it.
+std::vector<Finding> FindingsOf(const RuleSet& set, const WindowFacts& facts, bool with_labels) {
+  std::vector<Finding> findings;
+  for (const Rule& rule : set.rules) {
+    if (rule.live() || NeedsLabels(rule) != with_labels ||
+        !MatchesAny(rule.endpoints, facts.endpoint))
+      continue;
+    if (auto finding = JudgeWindow(rule, facts)) findings.push_back(*std::move(finding));
+  }
+  return findings;
 }
 
 }  // namespace
@@ -73,21 +84,21 @@ base::Status Monitor::State::Judge(const WindowReport& window, const std::string
 
 base::Status Monitor::State::JudgeWindow(const WindowToJudge& window, base::Micros now) {
   const base::Micros start = window.versions.front().window.start;
+  const std::shared_ptr<const RuleSet> set = rules.current();
   std::vector<int64_t> serving;
   for (const WindowReport& report : window.versions) {
     const int64_t version = *report.version;
     serving.push_back(version);
+    WindowFacts facts{window.endpoint, version, start, report.window.end, ToJson(report), {}, {}};
     if (!IsJudged(window.endpoint, version, start, kDriftPart)) {
       const auto drift = window.drift.find(version);
-      const DriftReport* measured = drift == window.drift.end() ? nullptr : &drift->second;
-      TRY(Judge(report, window.endpoint, kDriftPart,
-                JudgeDrift(report, measured, window.endpoint, settings), now));
+      if (drift != window.drift.end()) facts.drift = ToJson(drift->second);
+      TRY(Judge(report, window.endpoint, kDriftPart, FindingsOf(*set, facts, false), now));
     }
     const bool enough = report.quality && report.quality->n >= settings.min_labels;
     if (enough && !IsJudged(window.endpoint, version, start, kQualityPart)) {
-      const auto reference = TRY(ReferenceOf(window.endpoint, version, "auc"));
-      TRY(Judge(report, window.endpoint, kQualityPart,
-                JudgeQuality(report, reference, window.endpoint, settings), now));
+      facts.references = TRY(ReferencesOf(window.endpoint, version));
+      TRY(Judge(report, window.endpoint, kQualityPart, FindingsOf(*set, facts, true), now));
     }
   }
   const auto newest = newest_judged.find(window.endpoint);
@@ -97,7 +108,13 @@ base::Status Monitor::State::JudgeWindow(const WindowToJudge& window, base::Micr
   if (newest != newest_judged.end() && start == newest->second) return base::Status::Ok();
   TRY(parts.database.Write([&](storage::Transaction& transaction) -> base::Status {
     TRY(MarkJudged(transaction, window.endpoint, 0, start, kPresencePart, now));
-    return alerts.ResolveGone(transaction, window.endpoint, serving, now);
+    const auto gone = [&](const Alert& alert) -> std::string {
+      const bool here = alert.endpoint == window.endpoint && alert.version != 0;
+      const bool answers =
+          std::find(serving.begin(), serving.end(), alert.version) != serving.end();
+      return here && !answers ? "the version no longer answers" : "";
+    };
+    return alerts.ResolveWhere(transaction, gone, now);
   }));
   newest_judged[window.endpoint] = start;
   return base::Status::Ok();
@@ -120,18 +137,35 @@ void Monitor::State::ShowGauges(const WindowToJudge& window) {
                   {{"endpoint", window.endpoint}})
         .Set(*most->prediction_psi);
   }
-  const Estimate* auc = most->quality ? most->quality->Find("auc") : nullptr;
-  if (auc != nullptr) {
+  parts.metrics
+      .GetGauge("slipway_monitoring_label_coverage_ratio",
+                "Share of the predictions in the newest judged window that have a label.",
+                {{"endpoint", window.endpoint}})
+      .Set(most->label_coverage);
+  if (!most->quality) return;
+  parts.metrics
+      .GetGauge("slipway_monitoring_label_delay_seconds",
+                "Mean time from prediction to label in the newest judged window.",
+                {{"endpoint", window.endpoint}})
+      .Set(most->quality->mean_label_delay_s);
+  if (const Estimate* auc = most->quality->Find("auc"); auc != nullptr) {
     parts.metrics
         .GetGauge("slipway_monitoring_auc", "AUC on the labelled rows of the newest judged window.",
                   {{"endpoint", window.endpoint}})
         .Set(auc->value);
   }
+  for (const auto& [metric, estimate] : most->quality->metrics) {
+    parts.metrics
+        .GetGauge("slipway_monitoring_quality",
+                  "A metric of quality on the labelled rows of the newest judged window.",
+                  {{"endpoint", window.endpoint}, {"metric", metric}})
+        .Set(estimate.value);
+  }
 }
 
 base::Status Monitor::State::ShowFiring() {
   std::map<std::string, double> firing;
-  for (const std::string& rule : settings.rules) firing[rule] = 0;
+  for (const Rule& rule : rules.current()->rules) firing[rule.name] = 0;
   const storage::Rows rows = TRY(parts.database.Query(
       "SELECT rule, COUNT(*) FROM alerts WHERE state = 'firing' GROUP BY rule"));
   for (const storage::Row& row : rows) firing[row.Text(0)] = row.Double(1);
@@ -143,14 +177,14 @@ base::Status Monitor::State::ShowFiring() {
   return base::Status::Ok();
 }
 
-base::Result<std::optional<double>> Monitor::State::ReferenceOf(const std::string& endpoint,
-                                                                int64_t version,
-                                                                const std::string& metric) {
+base::Result<std::map<std::string, double>> Monitor::State::ReferencesOf(
+    const std::string& endpoint, int64_t version) {
   const storage::Rows rows = TRY(parts.database.Query(
-      "SELECT value FROM quality_references WHERE endpoint = $1 AND version = $2 AND metric = $3",
-      {endpoint, version, metric}));
-  if (rows.empty()) return std::optional<double>();
-  return std::optional<double>(rows[0].Double(0));
+      "SELECT metric, value FROM quality_references WHERE endpoint = $1 AND version = $2",
+      {endpoint, version}));
+  std::map<std::string, double> references;
+  for (const storage::Row& row : rows) references[row.Text(0)] = row.Double(1);
+  return references;
 }
 
 base::Status Monitor::Tick(base::Micros now) {
@@ -163,10 +197,12 @@ base::Status Monitor::Tick(base::Micros now) {
   }
   state.AskBaselines();
   TRY(state.MatchForgottenRequests());
+  TRY(state.RefreshRules(now));
   const std::vector<State::WindowToJudge> closed = state.CollectClosed(now);
   for (const State::WindowToJudge& window : closed) TRY(state.JudgeWindow(window, now));
   TRY(state.AnnounceDetections());
-  return closed.empty() ? base::Status::Ok() : state.ShowFiring();
+  if (!closed.empty()) TRY(state.ShowFiring());
+  return state.JudgeLive(now);
 }
 
 base::Status Monitor::SetReference(const std::string& endpoint, int64_t version,
@@ -183,11 +219,9 @@ base::Status Monitor::SetReference(const std::string& endpoint, int64_t version,
 base::Result<std::optional<double>> Monitor::GetReference(const std::string& endpoint,
                                                           int64_t version,
                                                           const std::string& metric) {
-  return state_->ReferenceOf(endpoint, version, metric);
-}
-
-base::Result<std::vector<Alert>> Monitor::ListAlerts(const AlertFilter& filter) {
-  return state_->alerts.List(filter);
+  const auto references = TRY(state_->ReferencesOf(endpoint, version));
+  const auto found = references.find(metric);
+  return found == references.end() ? std::nullopt : std::optional<double>(found->second);
 }
 
 }  // namespace slipway::monitoring

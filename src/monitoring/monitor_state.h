@@ -4,6 +4,8 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -19,6 +21,9 @@
 #include "monitoring/outbox.h"
 #include "monitoring/pending_labels.h"
 #include "monitoring/sql_tables.h"
+#include "monitoring/rules/judge.h"
+#include "monitoring/rules/live_counts.h"
+#include "monitoring/rules/rule_book.h"
 #include "monitoring/window_table.h"
 
 namespace slipway::monitoring {
@@ -30,7 +35,6 @@ inline constexpr const char* kPresencePart =
 inline constexpr base::Micros kMaxFutureLabel =
     base::kDay;  // a label's time may be so far after now
 
-base::Status CheckSettings(const MonitorSettings& settings);
 // Rules out of settings.endpoints; kInvalidArgument naming the key.
 base::Result<std::map<std::string, ScoreRule>> ReadScoreRules(const base::Json& endpoints);
 
@@ -42,6 +46,7 @@ struct Monitor::State {
   base::Status Rebuild();
   void Process(std::vector<WrittenRecord>& records);
   void CountOne(storage::RecordPosition position, const std::string& bytes);  // locks
+  void CountLive(const PredictionView& view);                                 // under mutex
   void AskBaselines();
   void RunDelivery();
 
@@ -114,8 +119,16 @@ struct Monitor::State {
   base::Status JudgeWindow(const WindowToJudge& window, base::Micros now);
   void ShowGauges(const WindowToJudge& window);
   base::Status ShowFiring();
-  base::Result<std::optional<double>> ReferenceOf(const std::string& endpoint, int64_t version,
-                                                  const std::string& metric);
+  base::Result<std::map<std::string, double>> ReferencesOf(const std::string& endpoint,
+                                                           int64_t version);
+
+  // --- monitor_live.cc, all under judge_mutex
+  base::Status JudgeLive(base::Micros now);
+  // What the live rules say, and the episode keys that they cannot say anything of.
+  std::vector<Finding> LiveFindings(const RuleSet& rules, base::Micros now);
+  int64_t LogFailuresIn(base::Micros span, base::Micros now) const;
+  base::Status RefreshRules(base::Micros now);
+  base::Status DropRulelessAlerts(base::Micros now);
 
   Parts parts;
   const MonitorSettings settings;
@@ -133,11 +146,14 @@ struct Monitor::State {
   std::unique_ptr<SqlEngine> sql;
   AlertOutbox outbox;
   Alerts alerts;
+  Silences silences;
+  RuleBook rules;
 
   std::mutex label_mutex;  // label batches one after the other: the label log's order is the order
                            // of joining. Before `mutex`.
-  mutable std::mutex mutex;  // table, pending, quality_cache
+  mutable std::mutex mutex;  // table, live, pending, quality_cache
   std::unique_ptr<WindowTable> table;
+  LiveCounts live;
   PendingLabels pending;
   std::map<std::string, base::Counter*, std::less<>> prediction_counters;  // by endpoint
   struct CachedQuality {
@@ -151,6 +167,9 @@ struct Monitor::State {
   std::map<std::string, base::Micros> newest_judged;  // by endpoint: start of the window
   // By endpoint, version and stream: start of the window of each announced detection.
   std::set<std::tuple<std::string, int64_t, std::string, base::Micros>> announced;
+
+  base::Micros last_live = std::numeric_limits<base::Micros>::min();  // judgement of live rules
+  std::deque<std::pair<base::Micros, double>> log_failures;           // all there were, by time
 
   std::mutex delivery_mutex;
   std::condition_variable delivery_wake;

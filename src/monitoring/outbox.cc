@@ -20,6 +20,8 @@ struct AlertOutbox::Waiting {
 
 namespace {
 
+constexpr int64_t kNanosPerMicro = 1000;
+
 base::Micros PauseAfter(int64_t attempts) {
   base::Micros pause = kFirstRetry;
   for (int64_t i = 1; i < attempts && pause < kLongestRetry; ++i) pause *= 2;
@@ -86,13 +88,22 @@ base::Result<bool> AlertOutbox::DeliverOne(const Waiting& waiting, base::Micros 
   return !again;
 }
 
+// Sink by sink: what one of them does not take must not keep the others waiting.
 base::Result<int64_t> AlertOutbox::DeliverDue(base::Micros now) {
+  int64_t delivered = 0;
+  const storage::Rows sinks = TRY(database_.Query(
+      "SELECT DISTINCT sink FROM alert_outbox WHERE state = 'waiting' ORDER BY sink"));
+  for (const storage::Row& sink : sinks) delivered += TRY(DeliverTo(sink.Text(0), now));
+  return delivered;
+}
+
+base::Result<int64_t> AlertOutbox::DeliverTo(const std::string& sink, base::Micros now) {
   const storage::Rows rows =
       TRY(database_.Query("SELECT sequence, sink, id, type, incident, body, created, attempts, "
                           "next_attempt FROM alert_outbox "
-                          "WHERE state = 'waiting' ORDER BY sequence LIMIT $1",
-                          {kMaxMessagesInStep}));
-  std::set<std::pair<std::string, std::string>> blocked;  // sink, incident
+                          "WHERE state = 'waiting' AND sink = $1 ORDER BY sequence LIMIT $2",
+                          {sink, kMaxMessagesInStep}));
+  std::set<std::string> blocked;  // incidents
   int64_t delivered = 0;
   for (const storage::Row& row : rows) {
     const Waiting waiting{row.Int(0),
@@ -100,15 +111,36 @@ base::Result<int64_t> AlertOutbox::DeliverDue(base::Micros now) {
                           {row.Text(2), row.Text(3), row.Text(4), row.Text(5), row.Int(6)},
                           row.Int(7),
                           row.Int(8)};
-    const auto key = std::make_pair(waiting.sink, waiting.message.incident);
-    if (blocked.contains(key)) continue;
+    if (blocked.contains(waiting.message.incident)) continue;
     if (waiting.next_attempt > now || !TRY(DeliverOne(waiting, now))) {
-      blocked.insert(key);
+      blocked.insert(waiting.message.incident);
     } else {
       ++delivered;
     }
   }
   return delivered;
+}
+
+// Not kept: one that does not arrive is followed by the next.
+base::Status AlertOutbox::Repeat(base::Micros now) {
+  for (const auto& sink : sinks_) {
+    const auto every = sink->repeat();
+    if (!every) continue;
+    int64_t& last = repeated_[std::string(sink->name())];
+    const int64_t monotonic = base::MonotonicNanos();
+    if (last != 0 && monotonic - last < *every * kNanosPerMicro) continue;
+    last = monotonic;
+    const storage::Rows rows = TRY(database_.Query(
+        "SELECT id, type, incident, body, created FROM alert_outbox o WHERE sink = $1 AND state = "
+        "'delivered' AND type = 'alert.firing' AND incident IN (SELECT id FROM alerts WHERE state "
+        "= 'firing') AND NOT EXISTS (SELECT 1 FROM alert_outbox later WHERE later.sink = o.sink "
+        "AND later.incident = o.incident AND later.type = 'alert.resolved') ORDER BY sequence "
+        "LIMIT $2",
+        {std::string(sink->name()), kMaxMessagesInStep}));
+    for (const storage::Row& row : rows)
+      sink->Deliver({row.Text(0), row.Text(1), row.Text(2), row.Text(3), row.Int(4)}, now);
+  }
+  return base::Status::Ok();
 }
 
 }  // namespace slipway::monitoring

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/metrics.h"
@@ -28,15 +30,19 @@ class AlertOutbox {
   // Tries every message that is due at `now`; returns how many were delivered. A message behind a
   // waiting one of the same incident waits too.
   base::Result<int64_t> DeliverDue(base::Micros now);
+  // Tells sinks that want it again of what fires, as often as they want it in real time.
+  base::Status Repeat(base::Micros now);
 
  private:
   struct Waiting;
   base::Result<bool> DeliverOne(const Waiting& waiting, base::Micros now);  // true: done with it
+  base::Result<int64_t> DeliverTo(const std::string& sink, base::Micros now);
   AlertSink* SinkOf(const std::string& name) const;
 
   storage::Database& database_;
   const std::vector<std::unique_ptr<AlertSink>> sinks_;
   base::Metrics& metrics_;
+  std::map<std::string, int64_t> repeated_;  // by sink: MonotonicNanos
 };
 
 }  // namespace slipway::monitoring

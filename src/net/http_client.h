@@ -35,6 +35,7 @@ class HttpClient {
   // A response of any status is a value. kPermissionDenied (reason "address_not_allowed"),
   // kUnavailable, kDeadlineExceeded.
   base::Result<HttpResponse> Send(const HttpCall& call) const;
+  const HttpClientSettings& settings() const { return settings_; }
 
  private:
   HttpClientSettings settings_;

@@ -92,39 +92,6 @@ base::Result<base::FileHandle> ConnectTo(const Address& address, int64_t deadlin
   return handle;
 }
 
-class Plain final : public Outbound {
- public:
-  Plain(base::FileHandle handle, int64_t deadline)
-      : socket_(std::move(handle)), deadline_(deadline) {}
-
-  base::Status Write(std::string_view bytes) override {
-    while (!bytes.empty()) {
-      const ssize_t sent = send(socket_.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent >= 0) {
-        bytes.remove_prefix(static_cast<size_t>(sent));
-      } else if (errno == EAGAIN) {
-        TRY(WaitFor(socket_.fd(), POLLOUT, deadline_));
-      } else if (errno != EINTR) {
-        return Broken("send", errno);
-      }
-    }
-    return base::Status::Ok();
-  }
-
-  base::Result<size_t> Read(std::span<char> buffer) override {
-    while (true) {
-      TRY(WaitFor(socket_.fd(), POLLIN, deadline_));
-      const ssize_t got = recv(socket_.fd(), buffer.data(), buffer.size(), 0);
-      if (got >= 0) return static_cast<size_t>(got);
-      if (errno != EINTR && errno != EAGAIN) return Broken("receive", errno);
-    }
-  }
-
- private:
-  base::FileHandle socket_;
-  int64_t deadline_;
-};
-
 struct FreeContext {
   void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
 };
@@ -181,6 +148,10 @@ class Tls final : public Outbound {
     return static_cast<size_t>(got);
   }
 
+  base::Result<std::unique_ptr<Outbound>> Secure(const std::string& /*host*/) override {
+    return base::FailedPrecondition("tls_already", "this connection speaks TLS already");
+  }
+
  private:
   static base::Status Failed(const std::string& doing) {
     return base::Unavailable("tls_failed", doing + ": " + SslErrorText());
@@ -212,6 +183,45 @@ class Tls final : public Outbound {
   int64_t deadline_;
   std::unique_ptr<SSL_CTX, FreeContext> context_;
   std::unique_ptr<SSL, FreeSsl> ssl_;
+};
+
+class Plain final : public Outbound {
+ public:
+  Plain(base::FileHandle handle, int64_t deadline)
+      : socket_(std::move(handle)), deadline_(deadline) {}
+
+  base::Status Write(std::string_view bytes) override {
+    while (!bytes.empty()) {
+      const ssize_t sent = send(socket_.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent >= 0) {
+        bytes.remove_prefix(static_cast<size_t>(sent));
+      } else if (errno == EAGAIN) {
+        TRY(WaitFor(socket_.fd(), POLLOUT, deadline_));
+      } else if (errno != EINTR) {
+        return Broken("send", errno);
+      }
+    }
+    return base::Status::Ok();
+  }
+
+  base::Result<size_t> Read(std::span<char> buffer) override {
+    while (true) {
+      TRY(WaitFor(socket_.fd(), POLLIN, deadline_));
+      const ssize_t got = recv(socket_.fd(), buffer.data(), buffer.size(), 0);
+      if (got >= 0) return static_cast<size_t>(got);
+      if (errno != EINTR && errno != EAGAIN) return Broken("receive", errno);
+    }
+  }
+
+  base::Result<std::unique_ptr<Outbound>> Secure(const std::string& host) override {
+    auto secured = std::make_unique<Tls>(std::move(socket_), deadline_);
+    TRY(secured->Handshake(host));
+    return std::unique_ptr<Outbound>(std::move(secured));
+  }
+
+ private:
+  base::FileHandle socket_;
+  int64_t deadline_;
 };
 
 }  // namespace

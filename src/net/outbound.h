@@ -25,6 +25,8 @@ class Outbound {
                                                          int64_t deadline);
   virtual base::Status Write(std::string_view bytes) = 0;
   virtual base::Result<size_t> Read(std::span<char> buffer) = 0;  // 0 at the end
+  // TLS on this plain connection from here on (STARTTLS), which is the answer's afterwards.
+  virtual base::Result<std::unique_ptr<Outbound>> Secure(const std::string& host) = 0;
 };
 
 }  // namespace slipway::net

@@ -247,10 +247,14 @@ struct Rollouts::State {
       case Kind::kPause:
         break;
     }
+    return PauseOne(entry, decision.why, events::Internal("rollout")).status();
+  }
+
+  Result<Rollout> PauseOne(const Active& entry, const std::string& why, const events::Actor& by) {
     const Move move{RolloutState::kPaused, "pause", "rollout.paused"};
-    Rollout next = judged;
-    Note(next, move, decision.why, now);
-    return MoveState(entry, next, move, events::Internal("rollout")).status();
+    Rollout next = Judged(entry);
+    Note(next, move, why, clock.Now());
+    return MoveState(entry, next, move, by);
   }
 
   // Keeps what the rollout waits for, and its evidence when it is time.
@@ -273,27 +277,23 @@ struct Rollouts::State {
   }
 
   Status CheckBegin(const StartRollout& request, const ServedEndpoint* served) const {
-    if (served == nullptr) {
+    if (served == nullptr)
       return base::NotFound("endpoint_not_found",
                             "there is no endpoint \"" + request.endpoint + "\"");
-    }
     const auto running = active.find(request.endpoint);
-    if (running != active.end()) {
+    if (running != active.end())
       return base::FailedPrecondition(
           "rollout_active", "rollout " + running->second.rollout.id + " of endpoint \"" +
                                 request.endpoint + "\" is still " +
                                 std::string(RolloutStateName(running->second.rollout.state)));
-    }
-    if (FindArm(served->plan, kCandidate) != nullptr) {
+    if (FindArm(served->plan, kCandidate) != nullptr)
       return base::FailedPrecondition(
           "plan_has_candidate",
           "endpoint \"" + request.endpoint + "\" already has a candidate in its plan");
-    }
-    if (FindArm(served->plan, kStable)->version == request.to_version) {
+    if (FindArm(served->plan, kStable)->version == request.to_version)
       return base::FailedPrecondition("already_stable",
                                       "version " + std::to_string(request.to_version) +
                                           " already answers all of \"" + request.endpoint + "\"");
-    }
     return Status::Ok();
   }
 
@@ -411,6 +411,14 @@ Result<Rollout> Rollouts::Abort(const std::string& id, const events::Actor& acto
   return state_->End(entry, {RolloutState::kAborted, "abort", "rollout.aborted"},
                      entry.rollout.from_version,
                      reason.empty() ? "asked for by " + actor.name : reason, actor);
+}
+
+Result<Rollout> Rollouts::Pause(const std::string& id, const events::Actor& actor,
+                                const std::string& reason) {
+  std::lock_guard lock(state_->mutex);
+  const Active entry = *TRY(state_->FindActive(id));
+  if (entry.rollout.state == RolloutState::kPaused) return entry.rollout;
+  return state_->PauseOne(entry, reason, actor);
 }
 
 Result<Rollout> Rollouts::Promote(const std::string& id, const events::Actor& actor,

@@ -114,6 +114,10 @@ class Rollouts {
   // Stable alone again. kFailedPrecondition (reason "rollout_ended") when it is not active.
   base::Result<Rollout> Abort(const std::string& id, const events::Actor& actor,
                               const std::string& reason);
+  // It stays in its step until somebody decides; a failing metric still rolls it back. Nothing
+  // when it is paused already. kFailedPrecondition (reason "rollout_ended").
+  base::Result<Rollout> Pause(const std::string& id, const events::Actor& actor,
+                              const std::string& reason);
   // All traffic to the candidate, whatever the judge says; needs a reason.
   base::Result<Rollout> Promote(const std::string& id, const events::Actor& actor,
                                 const std::string& reason);

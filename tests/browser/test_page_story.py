@@ -194,3 +194,29 @@ def test_the_theme_is_remembered(page):
     page.see(selector=".connection", text="Live")
     assert page.run(script="getComputedStyle(document.documentElement).colorScheme") == "dark"
     page.click(selector="[data-theme-toggle]")
+
+
+def test_alerts_are_acknowledged_and_silenced_where_they_are_shown(browser):
+    own = FixtureServer("story")
+    try:
+        browser.open(url=own.url)
+        browser.see(selector="#alerts", text="Firing")
+        states = browser.texts(selector="#alerts .alerts > li .alert-head .badge")
+        assert states[:4] == ["Silenced", "Firing", "Firing", "Pending"]
+        browser.click(selector="#alerts button[aria-label^='Acknowledge Prediction']")
+        browser.see(selector="#alerts", text="Acknowledged by web page")
+        browser.click(selector="#alerts button[aria-label^='Silence AUC']")
+        silenced = "[...document.querySelectorAll('#alerts .badge')].filter((one) => one.innerText === 'Silenced')"
+        browser.until(script=silenced + ".length === 2")
+        assert browser.errors() == []
+    finally:
+        own.close()
+
+
+def test_finds_one_prediction_and_shows_everything_about_it(page):
+    page.fill(selector="#prediction input", text="01PREDICTION")
+    page.click(selector="#prediction button")
+    page.see(selector="#prediction", text="request r-17")
+    text = page.texts(selector="#prediction")[0]
+    for part in ("01PREDICTION", "flights v6", "arm stable", "EWR", "0.37", "true, 16", "PSI now"):
+        assert part in text, text

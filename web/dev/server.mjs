@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 import { driftOf, empty, large, story } from "./scenarios.mjs";
-import { iso } from "./story.mjs";
+import { iso, prediction } from "./story.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const { values } = parseArgs({ options: { port: { type: "string", default: "8090" }, scenario: { type: "string", default: "story" }, quiet: { type: "boolean", default: false }, server: { type: "string", default: "" } } });
@@ -76,7 +76,23 @@ function answer(path, query) {
   if (parts[0] === "models" && parts[2] === "versions") return versionOf(parts[1], parts[3]);
   if (parts[0] === "models") return { models: facts.models.map((model) => ({ ...model, versions: model.versions.map(({ verdicts, ...version }) => version) })) };
   if (parts[0] === "monitoring") return monitoring(parts[1], parts[2], query);
+  if (parts[0] === "predictions") return parts[1]?.startsWith("01") ? prediction(parts[1]) : null;
   return { [parts[0]]: facts[parts[0]] };
+}
+
+// An acknowledgement of an alert, or a silence for what matches.
+function alertChange(path, body) {
+  const [id, verb] = path.split("/").slice(4);
+  if (verb === "acknowledgement") {
+    const alert = facts.alerts.find((one) => one.id === id);
+    if (alert) alert.acknowledged = { by: "web page", time: facts.info.clock.now, comment: body.comment };
+    emit("alert.acknowledged", "endpoint/flights/version/6", alert ?? {});
+    return alert;
+  }
+  if (id !== "silences" || !body.why) return null;
+  for (const alert of facts.alerts) if (alert.rule === body.matcher.rule && alert.state === "firing") alert.silenced_by = "01S2";
+  emit("alert.silenced", "silence/01S2", body);
+  return { id: "01S2", ...body };
 }
 
 function stream(request, response, query) {
@@ -89,14 +105,19 @@ function stream(request, response, query) {
   request.on("close", () => listeners.delete(response));
 }
 
-function change(request, response) {
+function change(request, response, apply) {
   let body = "";
   request.on("data", (chunk) => (body += chunk));
   request.on("end", () => {
-    const { type, subject, data } = JSON.parse(body);
-    emit(type, subject, data ?? {});
-    response.writeHead(200).end("{}");
+    const changed = apply(JSON.parse(body));
+    response.writeHead(changed ? 200 : 400, { "Content-Type": "application/json" });
+    response.end(JSON.stringify(changed ?? { error: { code: "INVALID_ARGUMENT", reason: "invalid_argument", message: "not understood" } }));
   });
+}
+
+function eventChange({ type, subject, data }) {
+  emit(type, subject, data ?? {});
+  return {};
 }
 
 function forward(request, response) {
@@ -126,7 +147,8 @@ const server = createServer((request, response) => {
   if (url.pathname === "/") return file(response, "index.html");
   if (/^\/ui\/[\w.-]+$/.test(url.pathname)) return file(response, url.pathname.slice(4));
   if (values.server) return forward(request, response);
-  if (request.method === "POST" && url.pathname === "/fixture/event") return change(request, response);
+  if (request.method === "POST" && url.pathname === "/fixture/event") return change(request, response, eventChange);
+  if (request.method === "POST" && url.pathname.startsWith("/api/v1/alerts/")) return change(request, response, (body) => alertChange(url.pathname, body));
   if (url.pathname === "/api/v1/events/stream") return stream(request, response, url.searchParams);
   const found = url.pathname.startsWith("/api/v1/") ? answer(url.pathname, url.searchParams) : undefined;
   response.setHeader("Content-Type", "application/json");

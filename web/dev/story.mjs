@@ -219,7 +219,7 @@ export function decisions() {
   ];
 }
 
-const alert = (id, rule, version_, from, to, value, threshold, summary) => ({
+const alert = (id, rule, version_, from, to, value, threshold, summary, more = {}) => ({
   id,
   rule,
   endpoint: "flights",
@@ -232,11 +232,18 @@ const alert = (id, rule, version_, from, to, value, threshold, summary) => ({
   threshold,
   summary,
   episode_key: `${rule}/flights/${version_}`,
+  labels: {},
+  runbook: "",
+  silenced_by: null,
+  acknowledged: null,
   data: {},
+  ...more,
 });
 
 export function alerts() {
   return [
+    alert("01A8", "slow_answers", 0, 309.3, null, 0.31, 0.25, "The 0.99 quantile of answer times of flights is 310.000 ms over 900 requests in 5m (threshold 250.000 ms).", { state: "pending", severity: "critical" }),
+    alert("01A7", "volume", 0, 309.1, null, 0.42, 0.5, "flights had 420 requests in 15m, 0.420 of the 1000 that the time before lets expect (threshold 0.500).", { silenced_by: "01S1", severity: "info" }),
     alert("01A6", "prediction_psi", 6, 308.1, null, 1.05, 0.2, "The scores of flights version 6 have moved: PSI 1.05 against the training sample, threshold 0.2."),
     alert("01A5", "auc_drop", 6, 308.2, null, 0.142, 0.03, "AUC of flights version 6 is 0.613, 0.142 under its reference of 0.755."),
     alert("01A4", "auc_drop", 2, 224.2, 238.2, 0.079, 0.03, "AUC of flights version 2 is 0.676, 0.079 under its reference of 0.755."),
@@ -244,6 +251,11 @@ export function alerts() {
     alert("01A2", "prediction_psi", 2, 98.1, 112.1, 0.47, 0.2, "The scores of flights version 2 have moved: PSI 0.47, threshold 0.2."),
     alert("01A1", "auc_drop", 1, 84.2, 98.2, 0.041, 0.03, "AUC of flights version 1 is 0.714, 0.041 under its reference of 0.755."),
   ];
+}
+
+export function prediction(id) {
+  const inputs = { origin: "EWR", carrier: "UA", month: 11, dep_hour: 18, temp: 4.5, visib: 10 };
+  return { id, time: iso(kStart + 309.2 * kDay), endpoint: "flights", model: "flights", version: 6, arm: "stable", plan_epoch: 9, key: "UA-1714", request_id: "r-17", protocol: "http", latency_ms: { queue: 0.02, run: 0.31, total: 0.42 }, cached: false, status: "OK", error: "", inputs, outputs: { label: 1, probabilities: [0.37, 0.63] }, label: { value: true, time: iso(kStart + 309.9 * kDay), delay_s: 60_480 } };
 }
 
 export function run(id, state, day, rule) {

@@ -212,14 +212,36 @@ export interface Alert {
   id: string;
   rule: string;
   endpoint: string;
-  version: number;
+  version: number; // 0: the endpoint as a whole
   severity?: string;
-  state: "firing" | "resolved";
+  state: "pending" | "firing" | "resolved";
   since: string;
   resolved: string | null;
   value: number;
   threshold: number;
   summary: string;
+  runbook?: string;
+  silenced_by?: string | null;
+  acknowledged?: { by: string; time: string; comment: string } | null;
+}
+
+export interface Prediction {
+  id: string;
+  time: string;
+  endpoint: string;
+  model: string;
+  version: number;
+  arm: string;
+  plan_epoch: number;
+  key: string;
+  request_id: string;
+  protocol: string;
+  latency_ms: { queue: number; run: number; total: number };
+  status: string;
+  error: string;
+  inputs: Record<string, unknown>;
+  outputs: Record<string, unknown>;
+  label: { value: unknown; time: string; delay_s: number } | null;
 }
 
 export interface RunStep {

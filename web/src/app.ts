@@ -4,11 +4,13 @@ import { patch, type Node } from "./dom.ts";
 import { h } from "./dom.ts";
 import { Store } from "./store.ts";
 import { followArrows, followCopies, followTips } from "./behaviour.ts";
+import { alerts } from "./views/alerts.ts";
 import { decisions } from "./views/decisions.ts";
 import { drift } from "./views/drift.ts";
 import { header, lostBanner, overview } from "./views/header.ts";
 import { models, noModel } from "./views/models.ts";
-import { alerts, events, pipelines } from "./views/operations.ts";
+import { events, pipelines } from "./views/operations.ts";
+import { prediction } from "./views/prediction.ts";
 import { quality } from "./views/quality.ts";
 import { traffic } from "./views/traffic.ts";
 import { card } from "./views/parts.ts";
@@ -48,7 +50,8 @@ const sections: Record<string, Section> = {
   drift: section(() => drift(store), () => [store.windows, store.drift, store.endpoint?.name, choice()]),
   models: section(() => models(store), () => [store.models, store.moves, store.decisions, choice(), ...openVersions(), minute()]),
   decisions: section(() => decisions(store), () => [store.decisions, store.rollouts, store.moves, choice(), minute()]),
-  alerts: section(() => alerts(store), () => [store.alerts, minute()]),
+  alerts: section(() => alerts(store), () => [store.alerts, store.choice, minute()]),
+  prediction: section(() => prediction(store), () => [store.prediction, store.choice.predictionId, store.drift]),
   pipelines: section(() => pipelines(store), () => [store.runs, minute()]),
   events: section(() => events(store), () => [store.events, choice()]),
 };
@@ -106,6 +109,7 @@ function draw(): void {
             part("decisions"),
             part("pipelines"),
             part("events"),
+            part("prediction"),
           ),
     ),
     h("footer", { key: "footer" }, h("a", { href: "/api/v1/info" }, "About this server"), h("a", { href: "/metrics" }, "Metrics"), h("span", {}, "All times are UTC.")),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the page knows and how it stays fresh: each resource is asked for again after its interval, or at once when an event of its
 // kind arrives; an answer equal to the last one changes nothing. A hidden tab asks for nothing.
-import type { Alert, ApiFailure, Decision, Drift, Endpoint, GateRun, Info, Line, Model, Rollout, Run, SlipwayEvent, Version, Window, Word } from "./api.ts";
+import type { Alert, ApiFailure, Decision, Drift, Endpoint, GateRun, Info, Line, Model, Prediction, Rollout, Run, SlipwayEvent, Version, Window, Word } from "./api.ts";
 import { parseTime } from "./format.ts";
 import { addSample, mergeEvents, type Sample } from "./story.ts";
 
@@ -44,6 +44,7 @@ export interface Choice {
   driftFeature: string | null; // null: what moved most; "" is the prediction
   openVersions: ReadonlySet<string>; // "model/3"
   allVersions: ReadonlySet<string>; // models of which every version is shown
+  predictionId: string; // what the finder looks for; empty: nothing
   eventGroup: string;
   eventText: string;
   eventLimit: number;
@@ -59,6 +60,7 @@ export class Store {
     driftFeature: null,
     openVersions: new Set(),
     allVersions: new Set(),
+    predictionId: "",
     eventGroup: "",
     eventText: "",
     eventLimit: 60,
@@ -132,6 +134,21 @@ export class Store {
   }
   lineage(model: string, version: number): Resource<{ lineage: Line[] }> {
     return this.read(`lineage/${model}/${version}`);
+  }
+  get prediction(): Resource<Prediction> {
+    return this.read(`prediction/${this.choice.predictionId}`);
+  }
+
+  /** Asks the server for a change; what its kind of event touches is fresh at once. Rejects with what the server said. */
+  async ask(path: string, body: Record<string, unknown>, kinds: string[]): Promise<void> {
+    const response = await fetch(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-Slipway-Actor": "web page" },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(kTimeout),
+    });
+    if (!response.ok) throw new Error(refusal(kNothing, response.status, await response.text()).error);
+    this.hurry(kinds);
   }
 
   /** The product's time in ms; until it is known, this machine's. */
@@ -239,6 +256,8 @@ export class Store {
       const window = this.choice.driftWindow;
       this.want("drift", `${base}/drift?window=${window ? encodeURIComponent(window) : "latest"}`, 10_000, ["window."]);
     }
+    const id = this.choice.predictionId;
+    if (id) this.want(`prediction/${id}`, `/api/v1/predictions/${encodeURIComponent(id)}`, 30_000, []);
     for (const name of this.choice.openVersions) {
       const path = versionPath(name);
       const slash = name.lastIndexOf("/");
@@ -251,6 +270,7 @@ export class Store {
     for (const name of this.entries.keys()) {
       const [kind, ...rest] = name.split("/");
       if (rest.length > 0 && kPerVersion.has(kind ?? "") && !this.choice.openVersions.has(rest.join("/"))) this.entries.delete(name);
+      if (name.startsWith("prediction/") && name.slice(11) !== id) this.entries.delete(name);
     }
   }
 

@@ -330,7 +330,8 @@ export function ratesOf(samples: readonly Sample[]): number[] {
 
 export function orderedAlerts(alerts: readonly Alert[]): Alert[] {
   const time = (alert: Alert) => parseTime(alert.resolved ?? alert.since) ?? 0;
-  return [...alerts].sort((a, b) => (a.state === b.state ? time(b) - time(a) : a.state === "firing" ? -1 : 1));
+  const rank = { firing: 0, pending: 1, resolved: 2 };
+  return [...alerts].sort((a, b) => rank[a.state] - rank[b.state] || time(b) - time(a));
 }
 
 export function boundsText(bounds: Bounds, digits = 3): string {

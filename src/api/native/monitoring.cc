@@ -250,20 +250,6 @@ net::HttpResponse ExportProfile(monitoring::Monitor& monitor, const net::HttpReq
   return response;
 }
 
-base::Result<Json> ListAlerts(monitoring::Monitor& monitor, const net::HttpRequest& request) {
-  monitoring::AlertFilter filter;
-  filter.state = request.GetQuery("state").value_or("");
-  if (!filter.state.empty() && filter.state != "firing" && filter.state != "resolved") {
-    return base::InvalidArgument("state", "expected firing or resolved");
-  }
-  filter.endpoint = request.GetQuery("endpoint").value_or("");
-  filter.limit = TRY(LimitOf(request));
-  Json alerts = Json::MakeArray();
-  for (const monitoring::Alert& alert : TRY(monitor.ListAlerts(filter)))
-    alerts.Append(ToJson(alert));
-  return Json::MakeObject({{"alerts", std::move(alerts)}});
-}
-
 }  // namespace
 
 void RegisterMonitoring(net::Router& router, const Parts& parts) {
@@ -286,16 +272,6 @@ void RegisterMonitoring(net::Router& router, const Parts& parts) {
   router.AddBlocking(
       "GET", "/api/v1/monitoring/{endpoint}/profile",
       [&monitor](net::HttpRequest& request) { return ExportProfile(monitor, request); });
-  AddJson(router, "GET", "/api/v1/alerts",
-          [&monitor](net::HttpRequest& request) { return ListAlerts(monitor, request); });
-  AddJson(router, "GET", "/api/v1/alerts/rules",
-          [&process = parts.process](net::HttpRequest&) -> base::Result<Json> {
-            Json rules = Json::MakeArray();
-            for (const std::string& rule : process.alert_rules) rules.Append(rule);
-            Json sinks = Json::MakeArray();
-            for (const std::string& sink : process.alert_sinks) sinks.Append(sink);
-            return Json::MakeObject({{"rules", std::move(rules)}, {"sinks", std::move(sinks)}});
-          });
 }
 
 }  // namespace slipway::api::native

@@ -16,6 +16,7 @@ void Register(net::Router& router, Parts parts, std::span<const WebFile> web) {
   RegisterTuning(router, parts);
   RegisterLineage(router, parts);
   RegisterMonitoring(router, parts);
+  RegisterAlerts(router, parts);
   RegisterPipelines(router, parts);
   RegisterWeb(router, web);
 }

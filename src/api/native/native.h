@@ -38,8 +38,6 @@ struct ProcessFacts {
   base::Micros started = 0;
   std::atomic<Readiness> readiness = Readiness::kStarting;
   std::vector<base::SettingRow> settings;
-  std::vector<std::string> alert_rules;
-  std::vector<std::string> alert_sinks;
   // Moves a driven clock and runs every control step due by then; refuses (reason
   // "clock_not_driven") on the system clock.
   std::function<base::Status(base::Micros)> set_clock;
@@ -84,6 +82,7 @@ void RegisterTraffic(net::Router& router, const Parts& parts);
 void RegisterTuning(net::Router& router, const Parts& parts);
 void RegisterMonitoring(net::Router& router, const Parts& parts);
 void RegisterLabels(net::Router& router, const Parts& parts);  // by RegisterMonitoring
+void RegisterAlerts(net::Router& router, const Parts& parts);
 void RegisterPipelines(net::Router& router, const Parts& parts);
 void RegisterWeb(net::Router& router, std::span<const WebFile> web);
 

@@ -1,55 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Alerts, the runs of pipelines, and the timeline of everything that happened.
-import type { Alert, Run, SlipwayEvent } from "../api.ts";
+// The runs of pipelines, and the timeline of everything that happened.
+import type { Run, SlipwayEvent } from "../api.ts";
 import { h, type Child, type Node } from "../dom.ts";
-import { count, day, duration, hour, kNone, moment, parseTime, phrase, plural, significant, words } from "../format.ts";
+import { count, day, duration, hour, kNone, moment, parseTime, phrase, plural, words } from "../format.ts";
 import type { Store } from "../store.ts";
-import { describe, groupOf, kGroups, orderedAlerts, type Tone } from "../story.ts";
+import { describe, groupOf, kGroups, type Tone } from "../story.ts";
 import { badge, card, command, dot, empty, timeOf, when } from "./parts.ts";
-
-const kMostResolved = 3;
-
-export function alerts(store: Store): Node {
-  const all = orderedAlerts(store.alerts.data?.alerts ?? []);
-  const firing = all.filter((alert) => alert.state === "firing");
-  const resolved = all.filter((alert) => alert.state !== "firing");
-  const rest = resolved.slice(kMostResolved);
-  return card(
-    "alerts",
-    "Alerts",
-    all.length > 0 && (firing.length ? badge(`${count(firing.length)} firing`, "bad") : badge("All calm", "good")),
-    when(store.alerts, 3, () =>
-      all.length === 0
-        ? empty("No alert so far", h("p", {}, "Closed windows are judged by drift of the prediction, by the fall of AUC, and by errors."))
-        : [
-            h("ul", { class: "alerts" }, [...firing, ...resolved.slice(0, kMostResolved)].map((alert) => alertView(store, alert))),
-            rest.length > 0 && h("details", { class: "more-alerts" }, h("summary", {}, `${plural(rest.length, "older alert")}`), h("ul", { class: "alerts" }, rest.map((alert) => alertView(store, alert)))),
-          ],
-    ),
-  );
-}
-
-function alertView(store: Store, alert: Alert): Node {
-  const firing = alert.state === "firing";
-  return h(
-    "li",
-    { class: firing ? "firing" : "resolved", key: alert.id },
-    h(
-      "div",
-      { class: "alert-head" },
-      badge(firing ? "Firing" : "Resolved", firing ? "bad" : "good"),
-      h("span", { class: "strong" }, words(alert.rule)),
-      h("span", { class: "muted" }, `${alert.endpoint} v${alert.version}`),
-    ),
-    h("p", {}, alert.summary),
-    h(
-      "p",
-      { class: "muted alert-foot" },
-      h("span", {}, firing ? "since " : "fired ", timeOf(alert.since, store.now), alert.resolved ? [", resolved ", timeOf(alert.resolved, store.now)] : ""),
-      h("span", { class: "nowrap", title: "value and threshold of the newest judged window" }, h("span", { class: firing ? "strong bad-text" : "strong" }, significant(alert.value)), ` of ${significant(alert.threshold)}`),
-    ),
-  );
-}
 
 const kRunTones: Record<string, Tone> = { succeeded: "good", failed: "bad", lost: "bad", running: "info", queued: "plain", waiting: "plain", skipped: "plain" };
 
