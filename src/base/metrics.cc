@@ -2,96 +2,17 @@
 // Metrics: what every walk counts while it runs, and what /metrics prints.
 #include "base/metrics.h"
 
-#include <algorithm>
 #include <array>
-#include <atomic>
-#include <cmath>
-#include <limits>
-#include <map>
-#include <mutex>
-#include <optional>
+#include <chrono>
 
-#include "base/json.h"
+#include "base/metric_series.h"
 #include "base/status.h"
 
 namespace slipway::base {
 
 namespace {
 
-enum class Kind { kCounter, kGauge, kHistogram };
-enum class Dialect { kOpenMetrics, kPrometheus };
-
-class AtomicCounter final : public Counter {
- public:
-  void Add(double amount) override { value_.fetch_add(amount, std::memory_order_relaxed); }
-  double Value() const override { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<double> value_{0};
-};
-
-class AtomicGauge final : public Gauge {
- public:
-  void Set(double value) override { value_.store(value, std::memory_order_relaxed); }
-  void Add(double amount) override { value_.fetch_add(amount, std::memory_order_relaxed); }
-  double Value() const override { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<double> value_{0};
-};
-
-class AtomicHistogram final : public Histogram {
- public:
-  explicit AtomicHistogram(std::span<const double> bounds)
-      : bounds_(bounds.begin(), bounds.end()), buckets_(bounds.size() + 1) {}
-
-  void Observe(double value) override {
-    if (std::isnan(value)) return;  // one would make the sum useless for ever
-    const auto at = std::lower_bound(bounds_.begin(), bounds_.end(), value) - bounds_.begin();
-    buckets_[static_cast<size_t>(at)].fetch_add(1, std::memory_order_relaxed);
-    sum_.fetch_add(value, std::memory_order_relaxed);
-  }
-  uint64_t Count() const override {
-    uint64_t count = 0;
-    for (const auto& bucket : buckets_) count += bucket.load(std::memory_order_relaxed);
-    return count;
-  }
-  double Sum() const override { return sum_.load(std::memory_order_relaxed); }
-  double Quantile(double q) const override {
-    const double rank = std::clamp(q, 0.0, 1.0) * static_cast<double>(Count());
-    double below = 0;
-    double lower = 0;
-    for (size_t i = 0; i < bounds_.size(); ++i) {
-      const auto here = static_cast<double>(Bucket(i));
-      if (here > 0 && below + here >= rank)
-        return lower + (bounds_[i] - lower) * (rank - below) / here;
-      below += here;
-      lower = bounds_[i];
-    }
-    return Count() == 0 ? 0 : lower;  // past the last bound: that bound, as Prometheus does
-  }
-
-  const std::vector<double>& bounds() const { return bounds_; }
-  uint64_t Bucket(size_t i) const { return buckets_[i].load(std::memory_order_relaxed); }
-
- private:
-  std::vector<double> bounds_;
-  std::vector<std::atomic<uint64_t>> buckets_;
-  std::atomic<double> sum_{0};
-};
-
-struct Series {
-  Labels labels;
-  std::unique_ptr<AtomicCounter> counter;
-  std::unique_ptr<AtomicGauge> gauge;
-  std::unique_ptr<AtomicHistogram> histogram;
-};
-
-struct Family {
-  Kind kind = Kind::kCounter;
-  std::string help;
-  std::map<Labels, Series> series;  // by sorted labels
-};
+constexpr const char* kFolded = "slipway_base_folded_label_sets";
 
 bool NameIsValid(std::string_view name, bool colons) {
   if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
@@ -101,127 +22,89 @@ bool NameIsValid(std::string_view name, bool colons) {
   });
 }
 
-void AppendEscaped(std::string& out, std::string_view text, bool quotes) {
-  for (const char c : text) {
-    if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\\' || (quotes && c == '"')) {
-      out += '\\';
-      out += c;
-    } else {
-      out += c;
-    }
-  }
-}
-
-void AppendValue(std::string& out, double value) {
-  if (std::isfinite(value)) {
-    AppendJsonNumber(out, value);
-  } else {
-    out += std::isnan(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf";
-  }
-}
-
-std::string BoundText(double bound, Dialect dialect) {
-  std::string text;
-  AppendJsonNumber(text, bound);
-  const bool bare = text.find_first_of(".e") == std::string::npos;
-  return bare && dialect == Dialect::kOpenMetrics ? text + ".0" : text;
-}
-
-void AppendSample(std::string& out, std::string_view name, const Labels& labels,
-                  const std::string* bound, double value) {
-  out += name;
-  char separator = '{';
-  const auto append_label = [&](std::string_view key, std::string_view label) {
-    out += separator;
-    separator = ',';
-    out += key;
-    out += "=\"";
-    AppendEscaped(out, label, true);
-    out += '"';
-  };
-  for (const auto& [key, label] : labels) append_label(key, label);
-  if (bound != nullptr) append_label("le", *bound);
-  if (separator == ',') out += '}';
-  out += ' ';
-  AppendValue(out, value);
-  out += '\n';
-}
-
-void AppendHistogram(std::string& out, const std::string& name, const Series& series,
-                     Dialect dialect) {
-  uint64_t total = 0;
-  const AtomicHistogram& histogram = *series.histogram;
-  for (size_t i = 0; i <= histogram.bounds().size(); ++i) {
-    total += histogram.Bucket(i);
-    const std::string bound =
-        i < histogram.bounds().size() ? BoundText(histogram.bounds()[i], dialect) : "+Inf";
-    AppendSample(out, name + "_bucket", series.labels, &bound, static_cast<double>(total));
-  }
-  AppendSample(out, name + "_sum", series.labels, nullptr, histogram.Sum());
-  // The sum of the buckets as printed, so that _count and the +Inf bucket always agree.
-  AppendSample(out, name + "_count", series.labels, nullptr, static_cast<double>(total));
-}
-
-void AppendFamily(std::string& out, const std::string& name, const Family& family,
-                  Dialect dialect) {
-  constexpr std::array<std::string_view, 3> kTypes = {"counter", "gauge", "histogram"};
-  const std::string sample = family.kind == Kind::kCounter ? name + "_total" : name;
-  const std::string& heading = dialect == Dialect::kOpenMetrics ? name : sample;
-  out += "# HELP " + heading + " ";
-  AppendEscaped(out, family.help, dialect == Dialect::kOpenMetrics);
-  out += "\n# TYPE " + heading + " ";
-  out += kTypes[static_cast<size_t>(family.kind)];
-  out += '\n';
-  for (const auto& [key, series] : family.series) {
-    if (series.counter) AppendSample(out, sample, series.labels, nullptr, series.counter->Value());
-    if (series.gauge) AppendSample(out, sample, series.labels, nullptr, series.gauge->Value());
-    if (series.histogram) AppendHistogram(out, sample, series, dialect);
-  }
+double SecondsNow() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(since).count();
 }
 
 }  // namespace
 
-struct Metrics::State {
-  size_t max_series = 0;
-  mutable std::mutex mutex;
-  std::map<std::string, Family, std::less<>> families;
-  std::vector<std::function<void()>> collects;
-
-  Series& Find(Kind kind, std::string_view name, std::string_view help, const Labels& labels) {
-    CHECK(NameIsValid(name, true), name);
-    auto family = families.find(name);
-    if (family == families.end()) {
-      family = families.emplace(std::string(name), Family{kind, std::string(help), {}}).first;
-    }
-    CHECK(family->second.kind == kind, name);
-    Labels key = labels;
-    std::sort(key.begin(), key.end());
-    for (const auto& [label, value] : key) CHECK(NameIsValid(label, false) && label != "le", label);
-    auto& series = family->second.series;
-    if (!series.contains(key) && series.size() >= max_series) {
-      for (auto& [label, value] : key) value = "_other";
-    }
-    Series& found = series[key];
-    found.labels = key;
-    return found;
+void NativeBuckets::Add(double value) {
+  static constexpr double kZero = 1.0 / (1 << kPowers);
+  // Upper ends of the eight buckets of a power of two, as fractions of it.
+  static constexpr std::array<double, 8> kBounds = {0.5,
+                                                    0.5452538663326288,
+                                                    0.5946035575013605,
+                                                    0.6484197773255048,
+                                                    0.7071067811865475,
+                                                    0.7711054127039704,
+                                                    0.8408964152537144,
+                                                    0.9170040432046711};
+  if (value <= kZero) {
+    zeros_.fetch_add(1, std::memory_order_relaxed);
+    return;
   }
+  int power = 0;
+  const double fraction = std::frexp(std::min(value, 1e15), &power);
+  const auto eighth = std::lower_bound(kBounds.begin(), kBounds.end(), fraction) - kBounds.begin();
+  const int index = (power - 1) * 8 + static_cast<int>(eighth) - kFirst;
+  std::atomic<uint64_t>* buckets = buckets_.load(std::memory_order_acquire);
+  if (buckets == nullptr) buckets = Made();
+  buckets[std::clamp(index, 0, kCount - 1)].fetch_add(1, std::memory_order_relaxed);
+}
 
-  std::string Print(Dialect dialect) const {
-    std::vector<std::function<void()>> calls;
-    {
-      std::lock_guard lock(mutex);
-      calls = collects;
-    }
-    for (const auto& collect : calls) collect();  // unlocked: they come back to set gauges
+std::atomic<uint64_t>* NativeBuckets::Made() {
+  auto made = std::make_unique<std::atomic<uint64_t>[]>(kCount);
+  std::atomic<uint64_t>* there = nullptr;
+  // Another thread may have been quicker: its buckets hold then.
+  if (buckets_.compare_exchange_strong(there, made.get(), std::memory_order_acq_rel))
+    return made.release();
+  return there;
+}
+
+Series& Metrics::State::Find(MetricKind kind, std::string_view name, std::string_view help,
+                             const Labels& labels) {
+  CHECK(NameIsValid(name, true), name);
+  auto family = families.find(name);
+  if (family == families.end()) {
+    family = families.emplace(std::string(name), Family{kind, std::string(help), {}}).first;
+  }
+  CHECK(family->second.kind == kind, name);
+  Labels key = labels;
+  std::sort(key.begin(), key.end());
+  for (const auto& [label, value] : key) CHECK(NameIsValid(label, false) && label != "le", label);
+  auto& series = family->second.series;
+  if (!series.contains(key) && series.size() >= max_series) {
+    for (auto& [label, value] : key) value = "_other";
+    CountFolded();
+  }
+  Series& found = series[key];
+  if (found.created == 0) found.created = SecondsNow();
+  found.labels = key;
+  return found;
+}
+
+void Metrics::State::CountFolded() {
+  const auto family = families.try_emplace(
+      kFolded, Family{MetricKind::kCounter,
+                      "Times that a family was full and a label set was counted as _other.",
+                      {}});
+  Series& series = family.first->second.series[{}];
+  if (series.created == 0) series.created = SecondsNow();
+  if (!series.counter) series.counter = std::make_unique<AtomicCounter>();
+  series.counter->Add(1);
+}
+
+void Metrics::State::Collect(const std::function<void()>& print) const {
+  std::vector<std::function<void()>> calls;
+  {
     std::lock_guard lock(mutex);
-    std::string out;
-    for (const auto& [name, family] : families) AppendFamily(out, name, family, dialect);
-    if (dialect == Dialect::kOpenMetrics) out += "# EOF\n";
-    return out;
+    calls = collects;
   }
-};
+  for (const auto& collect : calls) collect();  // unlocked: they come back to set gauges
+  std::lock_guard lock(mutex);
+  print();
+}
 
 Metrics::Metrics(size_t max_series_per_family) : state_(std::make_unique<State>()) {
   state_->max_series = max_series_per_family;
@@ -231,14 +114,14 @@ Metrics::~Metrics() = default;
 Counter& Metrics::GetCounter(std::string_view name, std::string_view help, const Labels& labels) {
   CHECK(!name.ends_with("_total"), name);
   std::lock_guard lock(state_->mutex);
-  Series& series = state_->Find(Kind::kCounter, name, help, labels);
+  Series& series = state_->Find(MetricKind::kCounter, name, help, labels);
   if (!series.counter) series.counter = std::make_unique<AtomicCounter>();
   return *series.counter;
 }
 
 Gauge& Metrics::GetGauge(std::string_view name, std::string_view help, const Labels& labels) {
   std::lock_guard lock(state_->mutex);
-  Series& series = state_->Find(Kind::kGauge, name, help, labels);
+  Series& series = state_->Find(MetricKind::kGauge, name, help, labels);
   if (!series.gauge) series.gauge = std::make_unique<AtomicGauge>();
   return *series.gauge;
 }
@@ -249,7 +132,7 @@ Histogram& Metrics::GetHistogram(std::string_view name, std::string_view help,
                                               std::greater_equal<>()) == bounds.end(),
         name);
   std::lock_guard lock(state_->mutex);
-  Series& series = state_->Find(Kind::kHistogram, name, help, labels);
+  Series& series = state_->Find(MetricKind::kHistogram, name, help, labels);
   if (!series.histogram) series.histogram = std::make_unique<AtomicHistogram>(bounds);
   return *series.histogram;
 }
@@ -283,9 +166,6 @@ void Metrics::OnCollect(std::function<void()> collect) {
   std::lock_guard lock(state_->mutex);
   state_->collects.push_back(std::move(collect));
 }
-
-std::string Metrics::PrintOpenMetrics() const { return state_->Print(Dialect::kOpenMetrics); }
-std::string Metrics::PrintPrometheusText() const { return state_->Print(Dialect::kPrometheus); }
 
 std::span<const double> LatencyBounds() {
   static constexpr std::array<double, 17> kBounds = {0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Metrics: counters, gauges and histograms by Prometheus' conventions, printed as OpenMetrics or
-// Prometheus text. A handle is cheap to use from any thread (relaxed atomics) and lives as long as
-// its registry. Cardinality is bounded: past `max_series` label sets of a family, further ones fold
-// into one whose label values are "_other".
+// Metrics: counters, gauges and histograms by Prometheus' conventions, printed as OpenMetrics,
+// Prometheus text or protobuf. A handle is cheap to use from any thread (relaxed atomics) and lives
+// as long as its registry. Cardinality is bounded: past `max_series` label sets of a family,
+// further ones fold into one whose label values are "_other", and
+// slipway_base_folded_label_sets_total counts them.
 #pragma once
 
 #include <cstdint>
@@ -64,6 +65,9 @@ class Metrics {
 
   std::string PrintOpenMetrics() const;     // application/openmetrics-text; version=1.0.0
   std::string PrintPrometheusText() const;  // text/plain; version=0.0.4
+  // application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited:
+  // with native histograms.
+  std::string PrintProtobuf() const;
 
  private:
   struct State;

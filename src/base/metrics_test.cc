@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <regex>
 #include <thread>
 
 namespace slipway::base {
@@ -36,7 +37,10 @@ TEST(Metrics, PrintsBothDialects) {
   const double bounds[] = {0.5, 1};
   Histogram& histogram = metrics.GetHistogram("slipway_test_seconds", "Time.", bounds);
   for (const double value : {0.5, 0.7, 3.0}) histogram.Observe(value);
-  EXPECT_EQ(metrics.PrintOpenMetrics(),
+  // When a series began is another number each time.
+  const std::string printed = std::regex_replace(
+      metrics.PrintOpenMetrics(), std::regex("(_created(\\{.*\\})?) [0-9.]+\n"), "$1 WHEN\n");
+  EXPECT_EQ(printed,
             "# HELP slipway_test_level Level.\n"
             "# TYPE slipway_test_level gauge\n"
             "slipway_test_level 1.5\n"
@@ -47,9 +51,11 @@ TEST(Metrics, PrintsBothDialects) {
             "slipway_test_seconds_bucket{le=\"+Inf\"} 3\n"
             "slipway_test_seconds_sum 4.2\n"
             "slipway_test_seconds_count 3\n"
+            "slipway_test_seconds_created WHEN\n"
             "# HELP slipway_test_things A \\\"thing\\\"\\nor two.\n"
             "# TYPE slipway_test_things counter\n"
             "slipway_test_things_total{a=\"1\",b=\"x\\\"\\\\\\n\"} 2\n"
+            "slipway_test_things_created{a=\"1\",b=\"x\\\"\\\\\\n\"} WHEN\n"
             "# EOF\n");
   const std::string text = metrics.PrintPrometheusText();
   EXPECT_THAT(text, HasSubstr("# TYPE slipway_test_things_total counter\n"));
@@ -67,6 +73,24 @@ TEST(Metrics, FoldsSeriesPastTheLimit) {
   EXPECT_THAT(text, HasSubstr("{user=\"a\"} 1"));
   EXPECT_THAT(text, HasSubstr("{user=\"_other\"} 2"));
   EXPECT_EQ(text.find("\"c\""), std::string::npos);
+  EXPECT_THAT(text, HasSubstr("slipway_base_folded_label_sets_total 2\n"));
+}
+
+// Field by field, as prometheus/client_model's metrics.proto numbers them.
+TEST(Metrics, PrintsProtobufWithNativeBuckets) {
+  Metrics metrics;
+  metrics.GetCounter("slipway_test_things", "T", {{"a", "b"}}).Add(2);
+  const double bounds[] = {1};
+  Histogram& histogram = metrics.GetHistogram("slipway_test_seconds", "S", bounds);
+  for (const double value : {1.0, 1.0, 1.05, 4.0, 0.0}) histogram.Observe(value);
+  const std::string bytes = metrics.PrintProtobuf();
+  // Buckets 0 (2 values) and 1 (1 value), then 14 empty ones, then bucket 16 (1 value).
+  EXPECT_THAT(bytes, HasSubstr(std::string("\x62\x04\x08\x00\x10\x02", 6)));
+  EXPECT_THAT(bytes, HasSubstr(std::string("\x62\x04\x08\x1c\x10\x01", 6)));
+  EXPECT_THAT(bytes, HasSubstr(std::string("\x68\x04\x68\x01\x68\x00", 6)));  // +2, -1, +0
+  EXPECT_THAT(bytes, HasSubstr(std::string("\x28\x06", 2)));                  // schema 3
+  EXPECT_THAT(bytes, HasSubstr(std::string("\x38\x01", 2)));                  // one zero
+  EXPECT_THAT(bytes, HasSubstr("\x0a\x19slipway_test_things_total\x12\x01T\x18"));
 }
 
 TEST(Metrics, EstimatesQuantiles) {

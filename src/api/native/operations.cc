@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Health, readiness, metrics, information, settings and the clock.
+#include <algorithm>
+#include <charconv>
+
 #include "api/native/answers.h"
 #include "api/native/native.h"
 #include "embedded/openapi.h"
@@ -36,14 +39,44 @@ net::HttpResponse Ready(const ProcessFacts& process) {
   return net::HttpResponse::Json(503, R"({"status":"starting"})");
 }
 
+struct MetricsFormat {
+  std::string_view media_type;
+  std::string_view content_type;
+  std::string (base::Metrics::*print)() const;
+};
+constexpr MetricsFormat kMetricsFormats[] = {
+    {"text/plain", "text/plain; version=0.0.4; charset=utf-8", &base::Metrics::PrintPrometheusText},
+    {"application/openmetrics-text", "application/openmetrics-text; version=1.0.0; charset=utf-8",
+     &base::Metrics::PrintOpenMetrics},
+    {"application/vnd.google.protobuf",
+     "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+     &base::Metrics::PrintProtobuf},
+};
+
+// The format that Accept wants most; text for whoever does not say.
+const MetricsFormat& ChooseFormat(std::string_view accept) {
+  const MetricsFormat* best = &kMetricsFormats[0];
+  double best_weight = 0;
+  while (!accept.empty()) {
+    const std::string_view part = accept.substr(0, accept.find(','));
+    accept.remove_prefix(std::min(part.size() + 1, accept.size()));
+    const size_t at = part.find("q=");
+    double weight = 1;
+    if (at != std::string_view::npos)
+      std::from_chars(part.data() + at + 2, part.data() + part.size(), weight);
+    for (const MetricsFormat& format : kMetricsFormats) {
+      if (part.find(format.media_type) == std::string_view::npos || weight <= best_weight) continue;
+      best = &format;
+      best_weight = weight;
+    }
+  }
+  return *best;
+}
+
 net::HttpResponse PrintMetrics(const base::Metrics& metrics, const net::HttpRequest& request) {
-  const bool open =
-      request.GetHeader("Accept").find("application/openmetrics-text") != std::string_view::npos;
-  net::HttpResponse response = net::HttpResponse::Text(
-      200, open ? metrics.PrintOpenMetrics() : metrics.PrintPrometheusText());
-  response.SetHeader("Content-Type",
-                     open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
-                          : "text/plain; version=0.0.4; charset=utf-8");
+  const MetricsFormat& format = ChooseFormat(request.GetHeader("Accept"));
+  net::HttpResponse response = net::HttpResponse::Text(200, (metrics.*format.print)());
+  response.SetHeader("Content-Type", std::string(format.content_type));
   return response;
 }
 
