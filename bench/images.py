@@ -105,9 +105,9 @@ def main() -> int:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
         alone = {int(batch): seconds for batch, seconds in json.loads(done.stdout).items()}
         rows = []
-        server = Server(folder / "data", "--models", str(folder / "models")).start()
+        server = Server(folder / "data", "--models", str(folder / "models"))
         try:
-            served.pin(server.process.pid)
+            served.start_pinned(server)
             server.wait_for(lambda: ready(server), 60, "the network")
             served.pin(server.process.pid)
             for under_way in options.under_way:

@@ -83,6 +83,7 @@ struct Server::State {
   std::unique_ptr<traffic::Endpoints> endpoints;
   std::unique_ptr<repository::ModelRepository> repository;
   std::unique_ptr<traffic::Rollouts> rollouts;
+  std::unique_ptr<traffic::Tuning> tuning;
   std::unique_ptr<net::HttpClient> client;
   std::unique_ptr<registry::Webhooks> webhooks;
   std::unique_ptr<monitoring::Monitor> monitor;
@@ -148,6 +149,8 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
   rollouts = std::make_unique<traffic::Rollouts>(*database, *events, *clock, metrics, *endpoints,
                                                  traffic::MakeAnalyses(settings.rollout),
                                                  settings.rollout);
+  tuning = std::make_unique<traffic::Tuning>(
+      traffic::Tuning::Parts{*registry, *endpoints, *pool, *database, *events, *clock});
   client = std::make_unique<net::HttpClient>(settings.outbound);
   webhooks = std::make_unique<registry::Webhooks>(*database, *events, *clock, *client, metrics);
   monitor = std::make_unique<monitoring::Monitor>(
@@ -215,10 +218,11 @@ void Server::State::BuildFront(const Assembly& assembly) {
   };
   std::vector<api::native::WebFile> web;
   for (const embedded::File& file : embedded::Web()) web.push_back({file.path, file.bytes});
-  api::native::Register(router,
-                        {process, *clock, metrics, *events, *registry, *endpoints, *repository,
-                         *rollouts, *monitor, *pipelines, *lifecycle, *holdouts, *pool, *database},
-                        web);
+  api::native::Register(
+      router,
+      {process, *clock, metrics, *events, *registry, *endpoints, *repository, *rollouts, *tuning,
+       *monitor, *pipelines, *lifecycle, *holdouts, *pool, *database},
+      web);
   assembly.AddProtocols({router, *grpc, settings, metrics, *database, *blobs, *clock, *tracking,
                          *registry, *predictor, *repository, *webhooks,
                          [this] { return process.readiness == api::native::Readiness::kReady; }});
@@ -299,6 +303,7 @@ void Server::Stop() {
   state.webhooks->Stop();
   state.pipelines->Stop();
   state.blocking->Stop();
+  state.tuning->Stop();
   state.registry->Stop();
   state.repository->Stop();
   state.pool->Stop();

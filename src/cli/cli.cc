@@ -5,10 +5,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <thread>
+#include <utility>
 
 #include "cli/command.h"
 #include "cli/render.h"
@@ -46,6 +49,20 @@ int Show(const Command& command, const Answer& answer, bool json) {
   return status;
 }
 
+// Asks until what was begun has ended, and says how far it is.
+base::Result<Answer> Follow(Answer answer, const std::string& target, const Global& global) {
+  constexpr auto kPause = std::chrono::milliseconds(200);
+  std::string told;
+  while (answer.status < 300 && Cell(answer.body, "state") == "running") {
+    std::string now = Cell(answer.body, "done") + " of " + Cell(answer.body, "total");
+    if (now != told) std::fprintf(stderr, "%s\n", now.c_str());
+    told = std::move(now);
+    std::this_thread::sleep_for(kPause);
+    answer = TRY(Call(global.server, "GET", target, ""));
+  }
+  return answer;
+}
+
 int Run(const Command& command, const std::map<std::string, std::string>& typed,
         const Global& global) {
   const auto prepared = Prepare(command, typed);
@@ -59,7 +76,17 @@ int Run(const Command& command, const std::map<std::string, std::string>& typed,
     std::fprintf(stderr, "slipway: %s\n", answer.status().message().c_str());
     return 1;
   }
-  return Show(command, *answer, global.json);
+  if (!command.follows || answer->status >= 300) return Show(command, *answer, global.json);
+  const auto ended = Follow(std::move(*answer), prepared->target, global);
+  if (!ended.ok()) {
+    std::fprintf(stderr, "slipway: %s\n", ended.status().message().c_str());
+    return 1;
+  }
+  const int shown = Show(command, *ended, global.json);
+  const std::string state = Cell(ended->body, "state");
+  if (state != "failed" && state != "cancelled") return shown;
+  std::fprintf(stderr, "slipway: %s: %s\n", state.c_str(), Cell(ended->body, "error").c_str());
+  return 1;
 }
 
 CLI::App* NounOf(CLI::App& app, const std::string& noun) {
@@ -85,13 +112,13 @@ void AddCommand(CLI::App& app, const Command& command, const Global& global,
   for (const Argument& argument : command.arguments) {
     std::string& value = (*typed)[std::string(argument.name)];
     const std::string help(argument.help);
+    std::string flag = "--" + std::string(argument.name);
+    for (char& c : flag) c = c == '_' ? '-' : c;
     if (argument.kind == Kind::kFlag) {
-      sub->add_flag_callback("--" + std::string(argument.name), [&value] { value = "true"; }, help);
+      sub->add_flag_callback(flag, [&value] { value = "true"; }, help);
     } else if (argument.required) {
       sub->add_option(std::string(argument.name), value, help)->required();
     } else {
-      std::string flag = "--" + std::string(argument.name);
-      for (char& c : flag) c = c == '_' ? '-' : c;
       sub->add_option(flag, value, help);
     }
   }

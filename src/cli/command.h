@@ -40,6 +40,8 @@ struct Command {
   std::vector<Argument> arguments;
   std::string_view list;        // member that holds the rows; empty: the answer is one object
   std::vector<Column> columns;  // empty: shown as JSON
+  // What was begun goes on: the same path is asked until its "state" is no longer "running".
+  bool follows = false;
 };
 
 std::span<const Command> Commands();

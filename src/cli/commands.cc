@@ -131,21 +131,35 @@ std::vector<Command> TrafficCommands() {
 }
 
 std::vector<Command> TuneCommands() {
-  return {{"tune",
-           "",
-           "Measures instances, threads and batches of what answers, and keeps the best",
-           "POST",
-           "/api/v1/endpoints/{endpoint}/tune",
-           {PathText("endpoint", "its name"),
-            Body("latency_ms", Kind::kInteger, "that 99 of 100 requests are to keep")},
-           "trials",
-           {{"INSTANCES", "instances"},
-            {"THREADS", "threads"},
-            {"BATCH", "batch_rows"},
-            {"ROWS/S", "rows_per_s"},
-            {"P50 MS", "p50_ms"},
-            {"P99 MS", "p99_ms"},
-            {"BEST", "best"}}}};
+  const std::string_view path = "/api/v1/endpoints/{endpoint}/tune";
+  const Argument endpoint = PathText("endpoint", "its name");
+  const std::vector<Column> trials = {{"INSTANCES", "instances"},
+                                      {"THREADS", "threads"},
+                                      {"BATCH", "batch_rows"},
+                                      {"ROWS/S", "rows_per_s"},
+                                      {"P50 MS", "p50_ms"},
+                                      {"P99 MS", "p99_ms"},
+                                      {"BEST", "best"}};
+  return {
+      {"tune",
+       "",
+       "Measures instances, threads and batches of what answers, and runs it by the best",
+       "POST",
+       path,
+       {endpoint, Body("latency_ms", Kind::kInteger, "that 99 of 100 requests are to keep"),
+        Body("for_later", Kind::kFlag, "keep the best for the next time it is loaded")},
+       "trials",
+       trials,
+       true},
+      {"tuning",
+       "show",
+       "How far the tuning of an endpoint is, or what it found",
+       "GET",
+       path,
+       {endpoint},
+       "",
+       {}},
+      {"tuning", "cancel", "End the tuning of an endpoint", "DELETE", path, {endpoint}, "", {}}};
 }
 
 std::vector<Command> RolloutCommands() {

@@ -24,7 +24,12 @@ using Answer = std::future<base::Result<Response>>;
 // One MiB each, and whether it can be opened is the test's to say.
 class MiB final : public Session {
  public:
-  MiB(std::atomic<int>& open, std::atomic<int>& runs) : open_(open), runs_(runs) { ++open_; }
+  MiB(std::atomic<int>& open, std::atomic<int>& most, std::atomic<int>& runs)
+      : open_(open), runs_(runs) {
+    const int now = ++open_;
+    for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
+    }
+  }
   ~MiB() override { --open_; }
   [[nodiscard]] const ModelDescription& description() const override { return description_; }
   base::Result<Response> Run(const Request& request) override {
@@ -43,7 +48,7 @@ class ManyModels : public testing::Test {
  protected:
   PoolSettings settings_;
   base::Metrics metrics_;
-  std::atomic<int> open_{0}, loads_{0}, runs_{0};
+  std::atomic<int> open_{0}, most_open_{0}, loads_{0}, runs_{0};
   std::atomic<bool> broken_{false};
   std::unique_ptr<ModelPool> pool_;
 
@@ -53,7 +58,7 @@ class ManyModels : public testing::Test {
         [this](const std::string&) -> base::Result<std::unique_ptr<Session>> {
           ++loads_;
           if (broken_) return base::InvalidArgument("model", "not one", "bad_model");
-          return std::unique_ptr<Session>(std::make_unique<MiB>(open_, runs_));
+          return std::unique_ptr<Session>(std::make_unique<MiB>(open_, most_open_, runs_));
         }));
     pool_ = std::make_unique<ModelPool>(settings_, std::move(runtimes), metrics_);
   }
@@ -163,6 +168,46 @@ TEST_F(ManyModels, RequestsSucceedWhileModelsComeAndGo) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
+}
+
+TEST_F(ManyModels, TheBudgetHoldsWhileSeveralOpenAtOnce) {
+  settings_.memory_budget_mb = 3;
+  Make();
+  std::vector<std::shared_ptr<LoadedModel>> models;
+  for (int i = 0; i < 12; ++i) models.push_back(OnDemand("m/" + std::to_string(i)));
+  for (const auto& model : models) EXPECT_TRUE(Right(*model, 1));  // their sizes are known by now
+  most_open_ = 0;
+  for (int round = 0; round < 5; ++round) {
+    std::vector<Answer> answers;
+    for (const auto& model : models) answers.push_back(Ask(*model, 1));
+    for (Answer& answer : answers) EXPECT_TRUE(answer.get().ok());
+  }
+  EXPECT_LE(most_open_, 3);
+  EXPECT_EQ(open_, 3);
+}
+
+// What a file of this size was taken for was too little: others go once it is open.
+TEST_F(ManyModels, AModelThatIsLargerThanItsFileSaidMakesRoomOnceItIsOpen) {
+  settings_.memory_budget_mb = 2;
+  Make();
+  std::vector<std::shared_ptr<LoadedModel>> models;
+  for (int i = 0; i < 3; ++i) {
+    models.push_back(OnDemand("m/" + std::to_string(i)));
+    EXPECT_TRUE(Right(*models.back(), 1));
+  }
+  EXPECT_EQ(pool_->Loaded(), (std::vector<std::string>{"m/1", "m/2"}));
+}
+
+TEST_F(ManyModels, AReplacedModelAnswersAndTheFormerGoes) {
+  Make();
+  auto former = *pool_->Load({"m", "fake", "m"});
+  auto next = pool_->Replace({"m", "fake", "m"});
+  ASSERT_TRUE(next.ok());
+  EXPECT_NE(former, *next);
+  EXPECT_EQ(pool_->Find("m"), *next);
+  EXPECT_TRUE(Right(*former, 2)) << "its holders need not know";
+  EXPECT_TRUE(Right(**next, 3));
+  EXPECT_EQ(pool_->Loaded(), std::vector<std::string>{"m"});
 }
 
 TEST_F(ManyModels, EqualInputsAreAnsweredFromTheCacheWhenTheModelAsksForIt) {

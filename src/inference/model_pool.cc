@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -20,7 +21,6 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/status.h"
@@ -59,49 +59,6 @@ using LoadResult = base::Result<std::shared_ptr<LoadedModel>>;
 
 }  // namespace
 
-void Describe(base::Schema& schema, PoolSettings& settings) {
-  constexpr int64_t kMostRows = 1'000'000'000;
-  schema.Add("inference.threads", &settings.threads, "Threads that run batches; 0: one a core.", 0,
-             1024);
-  schema.Add("inference.nice", &settings.nice,
-             "How far the threads that run and load models stand back (as nice(1) has it), so that "
-             "requests are read, refused and answered in time when cores are short.",
-             0, 19);
-  schema.Add("inference.max_batch_rows", &settings.max_batch_rows,
-             "Rows of a batch at most; a larger request is split and joined again.", 1, kMostRows);
-  schema.Add("inference.max_queue_rows", &settings.max_queue_rows,
-             "Rows that may wait for a model; past it a request is refused (queue_full).", 1,
-             kMostRows);
-  schema.Add("inference.max_queue_ms", &settings.max_queue_ms,
-             "A request that would wait longer than this (milliseconds) for its run is refused at "
-             "once (overloaded), whatever its deadline; 0: its deadline alone decides.",
-             0, 86'400'000);
-  schema.Add("inference.inline_run_us", &settings.inline_run_us,
-             "A run cheaper than this (microseconds) is done on the caller's thread when nothing "
-             "waits; 0: never.",
-             0, 1'000'000);
-  schema.Add("inference.response_cache_mb", &settings.response_cache_mb,
-             "Memory for answers to equal inputs, in MiB; 0: every request is run.", 0, 1LL << 20);
-  schema.Add("inference.response_cache_all", &settings.response_cache_all,
-             "Cache the answers of every model, not only of those whose config asks for it.");
-  schema.Add("inference.recent_requests", &settings.recent_requests,
-             "Requests of each model kept in memory to warm up the version that follows it; 0: "
-             "none.",
-             0, 64);
-  schema.Add("inference.memory_budget_mb", &settings.memory_budget_mb,
-             "Memory of all models in MiB, past which those that were not asked for longest are "
-             "closed until they are asked again; 0: no limit.",
-             0, 1LL << 30);
-  schema.AddChoice("inference.load", &settings.load,
-                   "When the models of the endpoints are opened: all when the server starts, or "
-                   "each when it is first asked.",
-                   {"at_start", "on_demand"});
-  schema.Add("inference.probe_timeout_s", &settings.probe_timeout_s,
-             "Seconds that the probe process may take to open a model and run it once.", 1, 3600);
-  schema.Add("inference.probe_memory_mb", &settings.probe_memory_mb,
-             "Address space of the probe process in MiB; 0: no limit.", 0, 1LL << 30);
-}
-
 struct ModelPool::State : std::enable_shared_from_this<ModelPool::State> {
   State(const PoolSettings& pool_settings, std::vector<std::unique_ptr<Runtime>> pool_runtimes,
         base::Metrics& pool_metrics, Prober prober)
@@ -136,8 +93,12 @@ struct ModelPool::State : std::enable_shared_from_this<ModelPool::State> {
   // Opens one on demand, within the budget.
   LoadResult OpenWithin(const std::string& key, const FindSource& find,
                         std::shared_ptr<pool::RunCounts> counts);
-  std::vector<std::shared_ptr<pool::OnDemandModel>> Surplus(const std::string& but, int64_t more);
-  void MakeRoom(const std::string& but, int64_t more);
+  // These three with `mutex` held.
+  bool MayOpen(const std::string& key, int64_t bytes) const;
+  std::vector<std::shared_ptr<pool::OnDemandModel>> Surplus(const std::string& key, int64_t bytes);
+  void Opening(const std::string& key, int64_t bytes);
+  void MakeRoom(const std::string& key, int64_t bytes);
+  void Free(std::shared_ptr<LoadedModel> model);
   void LetGo(std::shared_ptr<LoadedModel> model);
   // Opens it on a thread that stands back for those that answer, and waits for it.
   LoadResult OpenAside(const ModelSource& source);
@@ -158,7 +119,9 @@ struct ModelPool::State : std::enable_shared_from_this<ModelPool::State> {
   std::vector<std::weak_ptr<pool::Workers>> waiting;  // of models that run elsewhere
   struct OnDemand {
     std::shared_ptr<pool::OnDemandModel> model;
-    int64_t bytes = 0;
+    int64_t bytes = 0;     // when it was open last; 0: never
+    int64_t reserved = 0;  // of the budget, from before it is opened until it is closed
+    [[nodiscard]] bool opening() const { return reserved > 0 && !model->is_open(); }
   };
   std::map<std::string, OnDemand> on_demand;    // some of `models`
   std::unique_ptr<base::ThreadPool> openers{};  // made for the first of those
@@ -215,29 +178,44 @@ void ModelPool::State::Count() {
   memory_gauge.Set(static_cast<double>(bytes));
 }
 
-// With `mutex` held: those to be closed so that `more` bytes fit, the longest unused first.
-std::vector<std::shared_ptr<pool::OnDemandModel>> ModelPool::State::Surplus(const std::string& but,
-                                                                            int64_t more) {
-  std::vector<const OnDemand*> open;
-  int64_t bytes = more;
-  for (const auto& [key, one] : on_demand) {
-    if (!one.model->is_open()) continue;
-    bytes += one.bytes;
-    if (key != but && !one.model->config().pinned) open.push_back(&one);
+// What others that are being opened need is theirs; once they are open they can be closed.
+bool ModelPool::State::MayOpen(const std::string& key, int64_t bytes) const {
+  bool others = false;
+  for (const auto& [other, one] : on_demand) {
+    if (other == key || one.reserved == 0) continue;
+    others = others || one.opening();
+    if (one.opening() || one.model->config().pinned) bytes += one.reserved;
+  }
+  return !others || bytes <= budget_bytes;
+}
+
+// Those to be closed so that a model of this size fits, the longest unused first.
+std::vector<std::shared_ptr<pool::OnDemandModel>> ModelPool::State::Surplus(const std::string& key,
+                                                                            int64_t bytes) {
+  std::vector<OnDemand*> open;
+  for (auto& [other, one] : on_demand) {
+    if (other == key) continue;
+    bytes += one.reserved;
+    if (one.model->is_open() && !one.model->config().pinned) open.push_back(&one);
   }
   std::ranges::sort(open, {}, [](const OnDemand* one) { return one->model->last_used_ns(); });
   std::vector<std::shared_ptr<pool::OnDemandModel>> surplus;
-  for (const OnDemand* one : open) {
+  for (OnDemand* one : open) {
     if (bytes <= budget_bytes) break;
-    bytes -= one->bytes;
+    bytes -= std::exchange(one->reserved, 0);
     surplus.push_back(one->model);
   }
   if (bytes > budget_bytes) {
     base::Log(base::LogLevel::kWarning, "inference",
               "the models that may not be closed take more than inference.memory_budget_mb",
-              {{"model", but}, {"bytes", bytes}});
+              {{"model", key}, {"bytes", bytes}});
   }
   return surplus;
+}
+
+void ModelPool::State::Opening(const std::string& key, int64_t bytes) {
+  if (const auto found = on_demand.find(key); found != on_demand.end())
+    found->second.reserved = bytes;
 }
 
 LoadResult ModelPool::State::OpenAside(const ModelSource& source) {
@@ -262,30 +240,64 @@ void ModelPool::State::LetGo(std::shared_ptr<LoadedModel> model) {
                     });
 }
 
-void ModelPool::State::MakeRoom(const std::string& but, int64_t more) {
+// Here, once its requests have ended, so that its memory is free before another model takes as
+// much; one that is asked for too long goes when it goes.
+void ModelPool::State::Free(std::shared_ptr<LoadedModel> model) {
+  constexpr auto kMostWait = std::chrono::milliseconds(200);
+  const auto until = std::chrono::steady_clock::now() + kMostWait;
+  while (model.use_count() > 1 && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  if (model.use_count() > 1) LetGo(std::move(model));
+}
+
+// Takes what a model needs out of the budget, on the thread that is about to open it.
+void ModelPool::State::MakeRoom(const std::string& key, int64_t bytes) {
+  constexpr auto kPause = std::chrono::milliseconds(2);
   if (budget_bytes == 0) return;
   std::vector<std::shared_ptr<pool::OnDemandModel>> surplus;
   {
     std::unique_lock lock(mutex);
-    surplus = Surplus(but, more);
+    while (!stopped && !MayOpen(key, bytes)) {
+      lock.unlock();
+      std::this_thread::sleep_for(kPause);
+      lock.lock();
+    }
+    surplus = Surplus(key, bytes);
+    Opening(key, bytes);
   }
   for (const auto& one : surplus) {
     auto closed = one->Close();
     if (!closed) continue;
     closed_counter.Add();
-    LetGo(std::move(closed));
+    Free(std::move(closed));
   }
 }
 
 LoadResult ModelPool::State::OpenWithin(const std::string& key, const FindSource& find,
                                         std::shared_ptr<pool::RunCounts> counts) {
   const ModelSource source = TRY(find());
-  const int64_t guess_bytes = std::max(kMemoryToFile * FileBytes(source), kLeastModelBytes);
-  MakeRoom(key, guess_bytes);
-  auto model = TRY(Open(source, std::move(counts)));
-  const int64_t bytes = model->memory_bytes() > 0 ? model->memory_bytes() : guess_bytes;
+  int64_t bytes = std::max(kMemoryToFile * FileBytes(source), kLeastModelBytes);
+  {
+    std::shared_lock lock(mutex);
+    const auto found = on_demand.find(key);
+    if (found != on_demand.end() && found->second.bytes > 0) bytes = found->second.bytes;
+  }
+  MakeRoom(key, bytes);
+  auto model = Open(source, std::move(counts));
+  if (!model.ok()) {
+    std::unique_lock lock(mutex);
+    Opening(key, 0);
+    return model;
+  }
+  if (const int64_t said = (*model)->memory_bytes(); said > bytes) {
+    bytes = said;
+    MakeRoom(key, bytes);
+  } else if (said > 0) {
+    bytes = said;
+  }
   std::unique_lock lock(mutex);
-  if (const auto found = on_demand.find(key); found != on_demand.end()) found->second.bytes = bytes;
+  if (const auto found = on_demand.find(key); found != on_demand.end())
+    found->second.bytes = found->second.reserved = bytes;
   return model;
 }
 
@@ -294,7 +306,7 @@ base::Status ModelPool::State::Submit(std::function<void()> task) {
   if (stopped) return base::Unavailable("pool_stopped", "the model pool is stopping");
   if (!openers)
     openers = std::make_unique<base::ThreadPool>("model-load", kOpeningThreads, kMostToOpen,
-                                                 static_cast<int>(workers->settings.nice));
+                                                 static_cast<int>(workers->settings.load_nice));
   return openers->Submit(std::move(task));
 }
 
@@ -347,6 +359,24 @@ base::Result<std::shared_ptr<LoadedModel>> ModelPool::Load(const ModelSource& so
   }
   promise.set_value(result);
   return result;
+}
+
+base::Result<std::shared_ptr<LoadedModel>> ModelPool::Replace(const ModelSource& source) {
+  if (state_->budget_bytes > 0) {
+    Unload(source.key);
+    return Load(source);
+  }
+  auto model = TRY(state_->OpenAside(source));
+  std::shared_ptr<LoadedModel> former;
+  {
+    std::unique_lock lock(state_->mutex);
+    if (state_->stopped) return base::Unavailable("pool_stopped", "the model pool is stopping");
+    former = std::exchange(state_->models[source.key], model);
+    state_->on_demand.erase(source.key);
+    state_->Count();
+  }
+  if (former) state_->LetGo(std::move(former));
+  return model;
 }
 
 // One that is opened on demand is opened; it goes again when that fails the first time.

@@ -20,7 +20,8 @@ namespace slipway::inference {
 
 struct PoolSettings {
   int64_t threads = 0;           // inference threads; 0: one a core
-  int64_t nice = 5;              // theirs, and that of loading: I/O threads go before them
+  int64_t nice = 5;              // theirs: I/O threads go before them
+  int64_t load_nice = 15;        // of threads that open and close models, and of the probe
   int64_t max_batch_rows = 128;  // a batch never exceeds it; a larger request is split
   int64_t max_queue_rows =
       20000;  // waiting rows a model; past it kResourceExhausted (reason "queue_full")
@@ -124,6 +125,8 @@ class ModelPool {
   // field "runtime" (unknown), or "model" with reason "probe_failed", "bad_model",
   // "external_data_escapes" or "warmup_failed".
   base::Result<std::shared_ptr<LoadedModel>> Load(const ModelSource& source);
+  // As Load, also when the key is loaded: what was loaded before goes when its last request ends.
+  base::Result<std::shared_ptr<LoadedModel>> Replace(const ModelSource& source);
   // At once: the model is opened when it is first asked, by what `find` says then (called from a
   // loading thread, and again each time it is opened). Requests that come meanwhile wait for it.
   using FindSource = std::function<base::Result<ModelSource>()>;

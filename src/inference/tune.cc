@@ -115,10 +115,12 @@ void MarkBest(std::vector<Trial>& trials, double latency_ms) {
 
 base::Result<std::vector<Trial>> Tune(ModelPool& pool, const ModelSource& source,
                                       const ModelDescription& description,
-                                      const std::vector<Request>& inputs,
-                                      const TuneTarget& target) {
+                                      const std::vector<Request>& inputs, const TuneTarget& target,
+                                      const TuneProgress& progress) {
   std::vector<Trial> trials = Combinations(description.batchable);
   for (size_t i = 0; i < trials.size(); ++i) {
+    if (progress && !progress(trials, i))
+      return base::Status(base::Code::kCancelled, "tune_cancelled", "the tuning was cancelled");
     Trial& trial = trials[i];
     ModelSource variant = source;
     variant.key = source.key + "#tune" + std::to_string(i);

@@ -3,7 +3,9 @@
 // on this machine, found by trying them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,13 +27,16 @@ struct Trial {
   double p50_ms = 0, p99_ms = 0;
   bool best = false;
 };
+// Told before each combination: all of them, of which the first `done` are measured. False ends it.
+using TuneProgress = std::function<bool(const std::vector<Trial>& trials, size_t done)>;
 // Loads the model beside the one that is served, once for each combination, and asks it with
 // `inputs` (not empty), which a caller sends in turn. The best: most rows a second among those
-// within the target; the quickest when none is. Blocks for a few seconds. Errors of loading, and
-// of the first run that fails.
+// within the target; the quickest when none is. Blocks for a few seconds. Errors of loading, of
+// the first run that fails, and kCancelled (reason "tune_cancelled").
 base::Result<std::vector<Trial>> Tune(ModelPool& pool, const ModelSource& source,
                                       const ModelDescription& description,
-                                      const std::vector<Request>& inputs, const TuneTarget& target);
+                                      const std::vector<Request>& inputs, const TuneTarget& target,
+                                      const TuneProgress& progress = {});
 
 // A trial as it is kept beside a version, and back: sets what it says in `config`.
 // kInvalidArgument when it is no such text.

@@ -17,7 +17,8 @@ namespace {
 
 class TuneTest : public testing::Test {
  protected:
-  base::Result<std::vector<Trial>> Try(FakeSession::Body body, double latency_ms = 0) {
+  base::Result<std::vector<Trial>> Try(FakeSession::Body body, double latency_ms = 0,
+                                       const TuneProgress& progress = {}) {
     std::vector<std::unique_ptr<Runtime>> runtimes;
     runtimes.push_back(std::make_unique<FakeRuntime>(
         [body](const std::string&) -> base::Result<std::unique_ptr<Session>> {
@@ -29,7 +30,7 @@ class TuneTest : public testing::Test {
     target.callers = 2;
     target.trial_ms = 2;
     return Tune(*pool_, {"m/1", "fake", "m"}, OneNumberModel(), {OneNumber({1}), OneNumber({2})},
-                target);
+                target, progress);
   }
   base::Metrics metrics_;
   std::unique_ptr<ModelPool> pool_;
@@ -54,6 +55,20 @@ TEST_F(TuneTest, WhenNoneKeepsTheLatencyTheQuickestIsTheBest) {
   ASSERT_TRUE(trials.ok());
   const auto best = std::ranges::find_if(*trials, &Trial::best);
   for (const Trial& trial : *trials) EXPECT_LE(best->p99_ms, trial.p99_ms);
+}
+
+TEST_F(TuneTest, TellsHowFarItIsAndEndsWhenItIsTold) {
+  std::vector<size_t> told;
+  const auto trials = Try(TimesTen, 0, [&](const std::vector<Trial>& all, size_t done) {
+    told.push_back(done);
+    if (done > 0) {
+      EXPECT_GT(all[done - 1].rows_per_s, 0);
+    }
+    return done < 2;
+  });
+  EXPECT_EQ(trials.status().reason(), "tune_cancelled");
+  EXPECT_EQ(told, (std::vector<size_t>{0, 1, 2}));
+  EXPECT_TRUE(pool_->Loaded().empty());
 }
 
 TEST_F(TuneTest, AModelThatFailsIsNoResult) {

@@ -293,6 +293,28 @@ Result<ModelPtr> Endpoints::LoadVersion(const std::string& model, int64_t versio
   return loaded;
 }
 
+Status Endpoints::Reload(const std::string& model, int64_t version) {
+  const VersionKey key{model, version};
+  const ModelPtr loaded = TRY(state_->loader.Reload(model, version));
+  std::lock_guard lock(state_->change_mutex);
+  auto next = std::make_shared<Served>(*state_->served.Get());
+  const auto found = next->models.find(key);
+  if (found == next->models.end()) {  // let go meanwhile
+    state_->loader.Release(model, version);
+    return Status::Ok();
+  }
+  found->second = loaded;
+  for (auto& [name, endpoint] : next->endpoints) {
+    auto again = std::make_shared<ServedEndpoint>(*endpoint);
+    for (ServedArm& arm : again->arms) {
+      if (arm.arm.model == model && arm.arm.version == version) arm.model = loaded;
+    }
+    endpoint = std::move(again);
+  }
+  state_->served.Replace(next);
+  return Status::Ok();
+}
+
 ModelPtr Endpoints::FindVersion(const std::string& model, int64_t version) const {
   const auto served = state_->served.Get();
   const auto found = served->models.find({model, version});

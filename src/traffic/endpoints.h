@@ -99,6 +99,9 @@ class Endpoints {
   // One version whatever the plan says (`/v2/models/m/versions/3/...`), loaded if needed: blocks.
   base::Result<std::shared_ptr<inference::LoadedModel>> LoadVersion(const std::string& model,
                                                                     int64_t version);
+  // Opens a version again, as its tags say by now, and answers with it wherever it is served.
+  // Requests under way end with the former one. Blocks.
+  base::Status Reload(const std::string& model, int64_t version);
   [[nodiscard]] std::shared_ptr<inference::LoadedModel> FindVersion(
       const std::string& model, int64_t version) const;  // nullptr: not loaded
   [[nodiscard]] std::vector<Plan> List() const;          // by name

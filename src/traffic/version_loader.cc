@@ -64,6 +64,21 @@ class RegistryLoader final : public VersionLoader {
                               [this, model, number] { return SourceOf(model, number); });
   }
 
+  Result<ModelPtr> Reload(const std::string& model, int64_t number) override {
+    inference::ModelSource source = TRY(SourceOf(model, number));
+    if (source.runtime == kEnsembleRuntime) {
+      return base::FailedPrecondition(
+          "not_reloadable", "an ensemble runs nothing itself: reload the models it names");
+    }
+    if (const auto former = pool_.Find(source.key)) source.warmup = former->Recent();
+    source.accept = [this, config = source.config](const inference::ModelDescription& description) {
+      return configs_.check ? configs_.check(description, config) : Status::Ok();
+    };
+    auto loaded = TRY(pool_.Replace(source));
+    WarmUp(*loaded);
+    return loaded;
+  }
+
   void Release(const std::string& model, int64_t number) override {
     std::lock_guard lock(mutex_);
     held_.erase({model, number});

@@ -37,6 +37,12 @@ class VersionLoader {
                                                                       int64_t version) {
     return Load(model, version);
   }
+  // Opens a version that is loaded again, as what is kept beside it says by now; warmed up with
+  // what it was asked lately. Blocks.
+  virtual base::Result<std::shared_ptr<inference::LoadedModel>> Reload(const std::string& model,
+                                                                       int64_t version) {
+    return Load(model, version);
+  }
   // No endpoint needs it any more; requests in flight keep it until they end, and so does an
   // ensemble that it is part of.
   virtual void Release(const std::string& model, int64_t version) = 0;

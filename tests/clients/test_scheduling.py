@@ -78,17 +78,39 @@ def test_on_demand_a_model_is_opened_when_it_is_first_asked(data):
         assert server.stop() == 0
 
 
-def test_tune_shows_what_it_tried_and_keeps_the_best(data):
+def test_tune_shows_what_it_tried_keeps_the_best_and_runs_by_it(data):
     server = Server(data).start()
+    tune = server.url + "/api/v1/endpoints/tiny/tune"
     try:
+        assert requests.get(tune, timeout=10).json()["error"]["reason"] == "never_tuned"
         assert ask(server).status_code == 200
-        table = server.cli("tune", "tiny", "--latency-ms", "100")
+        stop, failed = threading.Event(), []
+
+        def callers() -> None:
+            while not stop.is_set():
+                answer = ask(server)
+                if answer.status_code != 200:
+                    failed.append(answer.text)
+
+        caller = threading.Thread(target=callers)
+        caller.start()
+        try:
+            table = server.cli("tune", "tiny", "--latency-ms", "100")
+        finally:
+            stop.set()
+            caller.join()
         assert "INSTANCES" in table
         assert "true" in table
+        assert failed == [], "the version took over from itself"
         version = server.get("/api/v1/models/tiny/versions/1")
         assert "batch_rows" in version["tags"]["slipway.scheduling"]
         assert any(e["type"] == "version.tuned" for e in server.get("/api/v1/events")["events"])
-        refused = requests.post(server.url + "/api/v1/endpoints/tiny/tune", json={"latency_ms": -1}, timeout=10)
+        run = server.get("/api/v1/endpoints/tiny/tune")
+        assert (run["state"], run["used"], run["done"]) == ("done", "now", run["total"])
+        best = next(one for one in run["trials"] if one["best"])
+        config = requests.get(server.url + "/v2/models/tiny/config", timeout=10).json()
+        assert config["instance_group"][0]["count"] == best["instances"], "at once"
+        refused = requests.post(tune, json={"latency_ms": -1}, timeout=10)
         assert refused.status_code == 400
         assert refused.json()["error"]["field"] == "latency_ms"
     finally:
@@ -131,4 +153,25 @@ def test_swaps_under_load_fail_nobody(data):
         assert answered[0] > 0
     finally:
         stop.set()
+        assert server.stop() == 0
+
+
+def test_a_tuning_can_be_cancelled_and_two_do_not_run_at_once(data):
+    server = Server(data).start()
+    tune = server.url + "/api/v1/endpoints/tiny/tune"
+    kept = "slipway.scheduling"
+    try:
+        before = server.get("/api/v1/models/tiny/versions/1")["tags"].get(kept)
+        begun = requests.post(tune, json={}, timeout=10).json()
+        assert (begun["state"], begun["id"]) == ("running", 1)
+        again = requests.post(tune, json={}, timeout=10)
+        assert (again.status_code, again.json()["error"]["reason"]) == (429, "tuning")
+        assert requests.delete(tune, timeout=10).status_code == 200
+        ended = server.wait_for(
+            lambda: (now := server.get("/api/v1/endpoints/tiny/tune"))["state"] != "running" and now, 20, "the end"
+        )
+        assert ended["state"] == "cancelled"
+        assert server.get("/api/v1/models/tiny/versions/1")["tags"].get(kept) == before
+        assert server.cli("tuning", "show", "tiny").count("cancelled") >= 1
+    finally:
         assert server.stop() == 0

@@ -13,7 +13,7 @@ void Register(net::Router& router, Parts parts, std::span<const WebFile> web) {
   RegisterHoldouts(router, parts.holdouts);
   RegisterCheck(router, parts);
   RegisterTraffic(router, parts);
-  RegisterTuning(router, parts);
+  RegisterTuning(router, parts.tuning);
   RegisterLineage(router, parts);
   RegisterMonitoring(router, parts);
   RegisterAlerts(router, parts);

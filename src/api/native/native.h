@@ -26,6 +26,7 @@
 #include "storage/database.h"
 #include "traffic/endpoints.h"
 #include "traffic/rollouts.h"
+#include "traffic/tuning.h"
 
 namespace slipway::api::native {
 
@@ -53,6 +54,7 @@ struct Parts {
   traffic::Endpoints& endpoints;
   repository::ModelRepository& repository;
   traffic::Rollouts& rollouts;
+  traffic::Tuning& tuning;
   monitoring::Monitor& monitor;
   pipelines::Pipelines& pipelines;
   lifecycle::Lifecycle& lifecycle;
@@ -79,7 +81,7 @@ void RegisterGates(net::Router& router, registry::Registry& registry);
 void RegisterHoldouts(net::Router& router, lifecycle::Holdouts& holdouts);
 void RegisterCheck(net::Router& router, const Parts& parts);
 void RegisterTraffic(net::Router& router, const Parts& parts);
-void RegisterTuning(net::Router& router, const Parts& parts);
+void RegisterTuning(net::Router& router, traffic::Tuning& tuning);
 void RegisterMonitoring(net::Router& router, const Parts& parts);
 void RegisterLabels(net::Router& router, const Parts& parts);  // by RegisterMonitoring
 void RegisterAlerts(net::Router& router, const Parts& parts);
