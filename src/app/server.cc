@@ -90,6 +90,7 @@ struct Server::State {
   std::unique_ptr<pipelines::Pipelines> pipelines;
   std::unique_ptr<lifecycle::Contests> contests;
   std::unique_ptr<lifecycle::Holdouts> holdouts;
+  std::unique_ptr<lifecycle::Retention> retention;
   std::unique_ptr<lifecycle::Lifecycle> lifecycle;
   std::unique_ptr<serving::Recorder> recorder;
   std::unique_ptr<serving::OutcomeObserver> observer;
@@ -160,6 +161,9 @@ base::Status Server::State::BuildRooms(const Assembly& assembly) {
   contests = std::make_unique<lifecycle::Contests>(*registry, *endpoints, *monitor,
                                                    settings.lifecycle.contest);
   holdouts = std::make_unique<lifecycle::Holdouts>(*database, *blobs, *events, *clock);
+  retention = std::make_unique<lifecycle::Retention>(
+      lifecycle::Retention::Parts{*database, *events, *clock, *blobs, *registry, *holdouts},
+      settings.retention);
   assembly.AddGates(
       *registry, {*database, *clock, *blobs, *endpoints, *contests, *holdouts, *client, settings});
   TRY(serving::ParseLimits(settings.serving.rate_limits));
@@ -221,7 +225,7 @@ void Server::State::BuildFront(const Assembly& assembly) {
   api::native::Register(
       router,
       {process, *clock, metrics, *events, *registry, *endpoints, *repository, *rollouts, *tuning,
-       *monitor, *pipelines, *lifecycle, *holdouts, *pool, *database},
+       *monitor, *pipelines, *lifecycle, *holdouts, *retention, *pool, *database},
       web);
   assembly.AddProtocols({router, *grpc, settings, metrics, *database, *blobs, *clock, *tracking,
                          *registry, *predictor, *repository, *webhooks,

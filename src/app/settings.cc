@@ -45,6 +45,7 @@ void Describe(base::Schema& schema, Settings& settings) {
   Describe(schema, settings.monitoring);
   Describe(schema, settings.pipelines);
   Describe(schema, settings.lifecycle);
+  Describe(schema, settings.retention);
 }
 
 }  // namespace slipway::app

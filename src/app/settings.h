@@ -7,6 +7,7 @@
 #include "base/config.h"
 #include "inference/model_pool.h"
 #include "lifecycle/lifecycle.h"
+#include "lifecycle/retention.h"
 #include "monitoring/monitor.h"
 #include "net/grpc_server.h"
 #include "net/http_client.h"
@@ -47,6 +48,7 @@ struct Settings {
   repository::RepositorySettings repository;
   serving::ServingSettings serving;
   lifecycle::LifecycleSettings lifecycle;
+  lifecycle::RetentionSettings retention;
 };
 
 // Every setting of every room, in the order of the documentation.

@@ -33,6 +33,7 @@ inline Argument FileBody(std::string_view name, std::string_view help) {
 
 std::vector<Command> GateCommands();
 std::vector<Command> HoldoutCommands();
+std::vector<Command> RetentionCommands();
 std::vector<Command> AuditCommands();
 std::vector<Command> AlertCommands();
 

@@ -392,9 +392,9 @@ std::span<const Command> Commands() {
     std::vector<Command> all;
     for (const auto& part :
          {ModelCommands(), VersionCommands(), LineageCommands(), GateCommands(), HoldoutCommands(),
-          TrafficCommands(), TuneCommands(), RolloutCommands(), PredictionCommands(),
-          WatchCommands(), EventCommands(), AuditCommands(), AlertCommands(), PipelineCommands(),
-          ServerCommands()}) {
+          RetentionCommands(), TrafficCommands(), TuneCommands(), RolloutCommands(),
+          PredictionCommands(), WatchCommands(), EventCommands(), AuditCommands(), AlertCommands(),
+          PipelineCommands(), ServerCommands()}) {
       all.insert(all.end(), part.begin(), part.end());
     }
     return all;

@@ -193,6 +193,23 @@ std::vector<Command> HoldoutCommands() {
   };
 }
 
+std::vector<Command> RetentionCommands() {
+  return {{"gc",
+           "",
+           "What nobody needs any more: --dry-run tells it, --apply removes it",
+           "POST",
+           "/api/v1/gc",
+           {Body("dry_run", Kind::kFlag, "change nothing"),
+            Body("apply", Kind::kFlag, "remove it, by the settings retention.*"),
+            Body("reason", Kind::kText, "why; kept in the event")},
+           "removed",
+           {{"KIND", "kind"},
+            {"WHAT", "subject"},
+            {"FILES", "files"},
+            {"BYTES", "size_bytes"},
+            {"WHY", "why"}}}};
+}
+
 std::vector<Command> AuditCommands() {
   return {
       {"audit",

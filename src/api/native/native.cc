@@ -11,6 +11,7 @@ void Register(net::Router& router, Parts parts, std::span<const WebFile> web) {
   RegisterIntegrity(router, parts.registry);
   RegisterGates(router, parts.registry);
   RegisterHoldouts(router, parts.holdouts);
+  RegisterRetention(router, parts.retention);
   RegisterCheck(router, parts);
   RegisterTraffic(router, parts);
   RegisterTuning(router, parts.tuning);

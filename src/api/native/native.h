@@ -18,6 +18,7 @@
 #include "inference/model_pool.h"
 #include "lifecycle/holdouts.h"
 #include "lifecycle/lifecycle.h"
+#include "lifecycle/retention.h"
 #include "monitoring/monitor.h"
 #include "net/http.h"
 #include "pipelines/pipelines.h"
@@ -59,6 +60,7 @@ struct Parts {
   pipelines::Pipelines& pipelines;
   lifecycle::Lifecycle& lifecycle;
   lifecycle::Holdouts& holdouts;
+  lifecycle::Retention& retention;
   inference::ModelPool& pool;
   storage::Database& database;
 };
@@ -79,6 +81,7 @@ void RegisterIntegrity(net::Router& router, registry::Registry& registry);
 void RegisterLineage(net::Router& router, const Parts& parts);
 void RegisterGates(net::Router& router, registry::Registry& registry);
 void RegisterHoldouts(net::Router& router, lifecycle::Holdouts& holdouts);
+void RegisterRetention(net::Router& router, lifecycle::Retention& retention);
 void RegisterCheck(net::Router& router, const Parts& parts);
 void RegisterTraffic(net::Router& router, const Parts& parts);
 void RegisterTuning(net::Router& router, traffic::Tuning& tuning);
