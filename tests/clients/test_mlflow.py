@@ -274,6 +274,7 @@ def test_models_and_versions_are_described_tagged_and_searched(client, data):
     model = client.get_registered_model("described")
     assert (model.description, model.tags) == ("second", {"tier": "1"})
     run_id, number, _ = train(data, "described")
+    number = str(number)  # MLflow 2 wants a text
     client.set_model_version_tag("described", number, "checked", "yes")
     client.update_model_version("described", number, "good")
     assert [m.name for m in client.search_registered_models("name LIKE 'descr%' AND tags.tier = '1'")] == ["described"]
