@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "monitoring/record_archive.h"
 
 namespace slipway::monitoring {
 namespace {

@@ -15,9 +15,10 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "monitoring/prediction_log.h"
-#include "monitoring/record_archive.h"
 
 namespace slipway::monitoring {
+
+struct ArchivedFile;
 
 struct KeepRule {
   std::optional<double> retention_days = {};

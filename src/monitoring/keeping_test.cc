@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "monitoring/record_archive.h"
 #include "monitoring/record_codec.h"
 #include "monitoring/records_testing.h"
 

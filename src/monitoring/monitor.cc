@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "monitoring/monitor_state.h"
+#include "monitoring/sql_tables.h"
 
 namespace slipway::monitoring {
 namespace {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "monitoring/monitor_state.h"
+#include "monitoring/sql_tables.h"
 
 namespace slipway::monitoring {
 

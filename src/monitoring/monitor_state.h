@@ -20,13 +20,14 @@
 #include "monitoring/monitor.h"
 #include "monitoring/outbox.h"
 #include "monitoring/pending_labels.h"
-#include "monitoring/sql_tables.h"
 #include "monitoring/rules/judge.h"
 #include "monitoring/rules/live_counts.h"
 #include "monitoring/rules/rule_book.h"
 #include "monitoring/window_table.h"
 
 namespace slipway::monitoring {
+
+class SqlTables;
 
 inline constexpr const char* kDriftPart = "drift";  // of a judgement; kept in table judged_windows
 inline constexpr const char* kQualityPart = "quality";
