@@ -171,6 +171,16 @@ base::Status Retention::FindVersions(const events::Actor& actor, std::vector<Can
   return {};
 }
 
+namespace {
+
+// An experiment may keep its artifacts at any path that its user named: only what carries the id of
+// a run can have lost its owner.
+bool IsRunId(std::string_view name) {
+  return name.size() == 32 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+}  // namespace
+
 base::Status Retention::AddArtifacts(const std::string& experiment, Folders& folders) {
   using tracking::ArtifactOwner;
   const std::string root = std::string(tracking::kArtifactFolder) + experiment;
@@ -181,7 +191,7 @@ base::Status Retention::AddArtifacts(const std::string& experiment, Folders& fol
     if (!child.is_directory) continue;
     const std::string below = root + "/" + child.key;
     if (child.key != "models" && child.key != "traces") {
-      add(below, ArtifactOwner::kRun, child.key);
+      if (IsRunId(child.key)) add(below, ArtifactOwner::kRun, child.key);
       continue;
     }
     const ArtifactOwner owner =
