@@ -25,7 +25,7 @@ export function gatesPanel(store: Store, version: Version): Node {
     { class: "gates" },
     h("h4", {}, running ? `Judging for ${running.to}` : "Newest gate verdicts"),
     running && progress(running),
-    !running && run && h("p", { class: "muted gate-run" }, badge(words(run.state), kRunTones[run.state]), ` for ${run.to} by ${run.actor}, `, timeOf(run.started, store.now), `, policy ${run.policy}`),
+    !running && run && h("p", { class: "muted gate-run" }, badge(words(run.state), kRunTones[run.state]), h("span", {}, ` for ${run.to} by ${run.actor}, `, timeOf(run.started, store.now), `, policy ${run.policy}`)),
     verdicts ? verdictList(store, version, verdicts) : resource.error ? fault(resource.error) : skeleton(3),
     wordList(store, version),
     actions(store, version, running !== undefined),

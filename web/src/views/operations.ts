@@ -82,7 +82,7 @@ export function events(store: Store): Node {
     h("span", { class: "muted" }, store.events.length === found.length ? plural(found.length, "newest event") : `${count(found.length)} of ${plural(store.events.length, "event")}`),
     h(
       "div",
-      { class: "event-filter", role: "search" },
+      { class: "filter event-filter", role: "search" },
       h("div", { class: "chips", role: "group", "aria-label": "Kinds of events" }, [{ group: "", label: "All" }, ...kGroups].map(({ group, label }) => h("button", { type: "button", key: label, "aria-pressed": String(eventGroup === group), onclick: () => store.choose({ eventGroup: group, eventLimit: 60 }) }, label))),
       h("input", { type: "search", placeholder: "Filter by text", "aria-label": "Filter events by text", value: eventText, oninput: (event) => store.choose({ eventText: (event.target as HTMLInputElement).value, eventLimit: 60 }) }),
     ),

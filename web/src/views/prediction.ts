@@ -15,7 +15,7 @@ export function prediction(store: Store): Node {
     h(
       "form",
       {
-        class: "event-filter",
+        class: "filter prediction-finder",
         role: "search",
         onsubmit: (event) => {
           event.preventDefault();

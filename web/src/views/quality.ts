@@ -50,7 +50,7 @@ function body(store: Store, windows: readonly Window[], width: number): Child {
 export function marksOf(store: Store, endpoint: string, spans: readonly Span[]): Mark[] {
   const promotions = spans.map((one): Mark => ({ time: one.from, label: `v${one.version}`, kind: "promotion", tip: `v${one.version} takes over\n${moment(one.from)}` }));
   const alarms = (store.alerts.data?.alerts ?? [])
-    .filter((alert) => alert.endpoint === endpoint)
+    .filter((alert) => alert.endpoint === endpoint && alert.state !== "pending")
     .map((alert): Mark => ({ time: parseTime(alert.since) ?? 0, label: alert.rule, kind: "alarm", tip: `${words(alert.rule)}\n${alert.summary}\n${moment(alert.since)}` }));
   return [...promotions, ...alarms];
 }
