@@ -23,13 +23,16 @@
 #include "net/http_client.h"
 #include "pipelines/executor.h"
 #include "registry/registry.h"
-#include "registry/webhooks.h"
 #include "repository/model_repository.h"
 #include "serving/predict.h"
 #include "storage/blobs.h"
 #include "storage/database.h"
 #include "tracking/tracking.h"
 #include "traffic/endpoints.h"
+
+namespace slipway::registry {
+class Webhooks;
+}
 
 namespace slipway::app {
 

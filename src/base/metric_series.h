@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -72,7 +71,7 @@ class AtomicHistogram final : public Histogram {
       : bounds_(bounds.begin(), bounds.end()), buckets_(bounds.size() + 1) {}
 
   void Observe(double value) override {
-    if (std::isnan(value)) return;  // one would make the sum useless for ever
+    if (value != value) return;  // one NaN would make the sum useless for ever
     const auto at = std::lower_bound(bounds_.begin(), bounds_.end(), value) - bounds_.begin();
     buckets_[static_cast<size_t>(at)].fetch_add(1, std::memory_order_relaxed);
     sum_.fetch_add(value, std::memory_order_relaxed);

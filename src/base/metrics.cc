@@ -4,6 +4,7 @@
 
 #include <array>
 #include <chrono>
+#include <cmath>
 
 #include "base/metric_series.h"
 #include "base/status.h"

@@ -48,7 +48,8 @@ base::Status Monitor::State::JudgeLive(base::Micros now) {
   if (now - kLiveInterval < last_live) return base::Status::Ok();
   last_live = now;
   log_failures.emplace_back(now, parts.metrics.SumOfCounters(kLogFailuresMetric, {}));
-  while (log_failures.front().first < now - base::kDay - base::kMinute) log_failures.pop_front();
+  const base::Micros oldest = now - base::kDay - base::kMinute;
+  std::erase_if(log_failures, [&](const auto& one) { return one.first < oldest; });
   TRY(alerts.TellUnsilenced(now));
   const std::shared_ptr<const RuleSet> set = rules.current();
   const std::vector<Finding> findings = LiveFindings(*set, now);

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <condition_variable>
-#include <deque>
 #include <limits>
 #include <map>
 #include <memory>
@@ -170,7 +169,7 @@ struct Monitor::State {
   std::set<std::tuple<std::string, int64_t, std::string, base::Micros>> announced;
 
   base::Micros last_live = std::numeric_limits<base::Micros>::min();  // judgement of live rules
-  std::deque<std::pair<base::Micros, double>> log_failures;           // all there were, by time
+  std::vector<std::pair<base::Micros, double>> log_failures;          // all there were, by time
 
   std::mutex delivery_mutex;
   std::condition_variable delivery_wake;

@@ -196,6 +196,7 @@ storage::SegmentSettings SmallSegments() {
   auto log = PredictionLog::Open(folder, SmallSegments(), 1000, metrics, blobs->get());
   if (!log.ok() || !(*log)->LoadIndex([](std::string_view, const PredictionView&) {}).ok())
     _exit(2);
+  if (!(*log)->store().ArchiveOldest().ok()) _exit(7);  // one at least: the thread may come late
   std::thread([&log] {
     while (true) {
       const auto more = (*log)->store().ArchiveOldest();

@@ -48,15 +48,8 @@ void HttpConnection::Start() {
 
 void HttpConnection::OnReady(const Ready& ready) {
   if (closed_) return;
-  readable_ = readable_ || ready.readable;
-  writable_ = writable_ || ready.writable;
-  half_closed_ = half_closed_ || ready.half_closed;
-  if (half_closed_) gone_->store(true, std::memory_order_relaxed);
-  // A client that only reads events cannot be heard of otherwise.
-  if (ready.broken || (half_closed_ && output_ == Output::kStreaming && response_.push)) {
-    Close();
-    return;
-  }
+  Note(ready);
+  if (closed_) return;
   waited_ns_ = worker_->loop.waited_ns();
   const bool reads = output_ == Output::kNone && (input_ == Input::kHead || input_ == Input::kBody);
   if (reads) Fill(input_ == Input::kHead ? kHeadReadBytes : kBodyReadBytes);
@@ -66,6 +59,16 @@ void HttpConnection::OnReady(const Ready& ready) {
   } else {
     worker_->TakeTurn(*this);  // whether it came too late decides who is next
   }
+}
+
+void HttpConnection::Note(const Ready& ready) {
+  readable_ = readable_ || ready.readable;
+  writable_ = writable_ || ready.writable;
+  half_closed_ = half_closed_ || ready.half_closed;
+  if (half_closed_) gone_->store(true, std::memory_order_relaxed);
+  // A client that only reads events cannot be heard of otherwise.
+  const bool deaf = half_closed_ && output_ == Output::kStreaming && response_.push;
+  if (ready.broken || deaf) Close();
 }
 
 void HttpWorker::TakeTurn(HttpConnection& connection) {

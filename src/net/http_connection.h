@@ -81,6 +81,7 @@ class HttpConnection final : public EventLoop::Watcher,
 
   void Start();
   void OnReady(const Ready& ready) override;
+  void Note(const Ready& ready);  // closes when nobody is there any more
   void Advance();   // as far as it goes without the socket, the handler, a pipe or the round's end
   void SendHeld();  // the answer, and no further
   bool closed() const { return closed_; }
