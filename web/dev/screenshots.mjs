@@ -26,7 +26,7 @@ for (const { name, width, height, theme, at } of kPictures) {
   const page = await browser.newPage({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce" });
   await page.goto(values.server);
   // Until the distributions of the newest window are there, nothing of the page is still to come.
-  await page.waitForSelector(".bins tbody tr, .empty");
+  await page.waitForSelector("#drift .bins tbody tr, #drift .empty");
   await page.waitForTimeout(1000);
   if (at) await page.$eval(at, (section) => section.scrollIntoView());
   await page.screenshot({ path: join(values.outdir, `${name}.png`) });
