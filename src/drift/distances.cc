@@ -129,10 +129,6 @@ double JensenShannonDivergence(Counts reference, Counts current) {
   return std::max(sum, 0.0);
 }
 
-double JensenShannonDistance(Counts reference, Counts current) {
-  return std::sqrt(JensenShannonDivergence(reference, current));
-}
-
 double HellingerDistance(Counts reference, Counts current) {
   double half_squares = 0;  // = 1 - sum sqrt(r c), without its loss of digits
   ForShares(reference, current, [&](double r, double c) {

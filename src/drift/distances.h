@@ -26,7 +26,6 @@ double Psi(Counts reference, Counts current);
 double KullbackLeibler(Counts reference, Counts current);
 // sum r/2 ln(r/m) + c/2 ln(c/m), m = (r + c) / 2: at most ln 2. The distance is its root.
 double JensenShannonDivergence(Counts reference, Counts current);
-double JensenShannonDistance(Counts reference, Counts current);
 double HellingerDistance(Counts reference, Counts current);  // sqrt(1 - sum sqrt(r c)), at most 1
 double LInfinity(Counts reference, Counts current);          // max |r - c|
 double TotalVariation(Counts reference, Counts current);     // sum |r - c| / 2

@@ -109,15 +109,6 @@ base::Status Empty(const std::string& name, std::string_view side) {
 
 }  // namespace
 
-std::span<const std::string_view> EvidentlyMethods() {
-  static constexpr auto names = [] {
-    std::array<std::string_view, kMethods.size()> all;
-    for (size_t i = 0; i < all.size(); ++i) all[i] = kMethods[i].name;
-    return all;
-  }();
-  return names;
-}
-
 template <typename T>
 void EvidentlyColumn::CountPairs(const std::vector<T>& reference, const std::vector<T>& current) {
   size_t i = 0;

@@ -24,8 +24,6 @@ struct EvidentlyScore {
   bool drifted = false;
 };
 
-std::span<const std::string_view> EvidentlyMethods();
-
 // One column of both sides.
 class EvidentlyColumn {
  public:

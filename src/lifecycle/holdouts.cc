@@ -115,6 +115,12 @@ base::Result<std::vector<Holdout>> Holdouts::List() {
   return holdouts;
 }
 
+base::Result<bool> Holdouts::Has(const std::string& name, const std::string& sha256) {
+  const storage::Rows rows = TRY(database_.Query(
+      "SELECT 1 FROM lifecycle_holdouts WHERE name = $1 AND sha256 = $2 LIMIT 1", {name, sha256}));
+  return !rows.empty();
+}
+
 base::Result<Holdout> Holdouts::Find(const std::string& name) {
   const size_t at = name.rfind('@');
   std::string wanted = name;

@@ -40,6 +40,8 @@ class Holdouts {
   base::Result<Holdout> Register(const std::string& name, std::string_view bytes,
                                  HoldoutShape shape, const events::Actor& actor);
   base::Result<std::vector<Holdout>> List();  // by name, newest first
+  // Whether some version of `name` has these bytes.
+  base::Result<bool> Has(const std::string& name, const std::string& sha256);
   // The newest version of `name`, or "name@3"; kNotFound (reason "holdout_not_found").
   base::Result<Holdout> Find(const std::string& name);
   // kDataLoss (reason "file_differs") when the bytes are not those that were registered.

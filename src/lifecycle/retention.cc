@@ -223,11 +223,8 @@ base::Result<Retention::Folders> Retention::OwnedFolders() {
   }
   for (const storage::BlobInfo& name : TRY(parts_.blobs.List("holdouts"))) {
     for (const storage::BlobInfo& file : TRY(parts_.blobs.List("holdouts/" + name.key))) {
-      folders["holdouts/" + name.key + "/" + file.key] = [this, name = name.key,
-                                                          sha = file.key]() -> base::Result<bool> {
-        const auto holdouts = TRY(parts_.holdouts.List());
-        return std::ranges::any_of(
-            holdouts, [&](const Holdout& one) { return one.name == name && one.sha256 == sha; });
+      folders["holdouts/" + name.key + "/" + file.key] = [this, name = name.key, sha = file.key] {
+        return parts_.holdouts.Has(name, sha);
       };
     }
   }

@@ -6,10 +6,13 @@
 #include <limits>
 #include <utility>
 
-#include "monitoring/byte_codec.h"
+#include "base/byte_codec.h"
 
 namespace slipway::monitoring {
 namespace {
+
+using base::ByteReader;
+using base::ByteWriter;
 
 using inference::DataType;
 using inference::NamedTensor;

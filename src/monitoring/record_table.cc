@@ -8,11 +8,14 @@
 #include <numeric>
 #include <utility>
 
+#include "base/byte_codec.h"
 #include "base/json.h"
-#include "monitoring/byte_codec.h"
 
 namespace slipway::monitoring {
 namespace {
+
+using base::ByteReader;
+using base::ByteWriter;
 
 using inference::DataType;
 using inference::NamedTensor;

@@ -3,11 +3,13 @@
 // a labelled window.
 #include "monitoring/table_builder.h"
 
+#include "base/byte_codec.h"
 #include "monitoring/baseline.h"
-#include "monitoring/byte_codec.h"
 
 namespace slipway::monitoring {
 namespace {
+
+using base::ByteReader;
 
 using inference::DataType;
 

@@ -5,10 +5,13 @@
 #include <cstring>
 #include <utility>
 
-#include "monitoring/byte_codec.h"
+#include "base/byte_codec.h"
 
 namespace slipway::monitoring {
 namespace {
+
+using base::ByteReader;
+using base::ByteWriter;
 
 using inference::DataType;
 using storage::ParquetType;

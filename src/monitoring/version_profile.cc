@@ -7,7 +7,7 @@
 #include <limits>
 #include <numeric>
 
-#include "monitoring/byte_codec.h"
+#include "base/byte_codec.h"
 #include "monitoring/table_builder.h"
 
 namespace slipway::monitoring {

@@ -38,28 +38,6 @@ base::Result<const ParquetModule*> FindModule() {
 
 }  // namespace
 
-std::string_view ParquetTypeName(ParquetType type) {
-  switch (type) {
-    case ParquetType::kBool:
-      return "bool";
-    case ParquetType::kInt:
-      return "int";
-    case ParquetType::kFloat:
-      return "float";
-    case ParquetType::kDouble:
-      return "double";
-    case ParquetType::kText:
-      return "text";
-    case ParquetType::kBytes:
-      return "bytes";
-    case ParquetType::kTime:
-      return "time";
-    case ParquetType::kOther:
-      break;
-  }
-  return "nested";
-}
-
 base::Result<std::unique_ptr<ParquetReader>> OpenParquet(const std::string& path) {
   return TRY(FindModule())->open(path);
 }

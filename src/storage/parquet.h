@@ -21,7 +21,6 @@ namespace slipway::storage {
 // decimals kDouble; categories what they stand for. kOther: lists, structs, maps and the like,
 // which Read refuses.
 enum class ParquetType { kBool, kInt, kFloat, kDouble, kText, kBytes, kTime, kOther };
-std::string_view ParquetTypeName(ParquetType type);  // "bool", "int", "float" ...
 
 struct ParquetColumn {
   std::string name;

@@ -7,7 +7,6 @@ import base64
 import contextlib
 import email
 import email.policy
-import http.server
 import json
 import shutil
 import socket
@@ -18,6 +17,7 @@ import threading
 import pytest
 import requests
 import tiny_models
+from http_receiver import HttpReceiver
 from jsonschema import Draft202012Validator
 from slipway_server import Server
 
@@ -34,34 +34,17 @@ rules:
 NEVER = "rules: [{name: other, kind: latency, above: 1d}]\n"
 
 
-class Receiver:
-    """An HTTP receiver that keeps what it is sent; answers `statuses` one after the other, then 202."""
+class Receiver(HttpReceiver):
+    """Answers `statuses` one after the other, then 202."""
 
     def __init__(self):
         self.statuses: list[int] = []
         self.got: list[dict] = []
-        receiver = self
+        super().__init__("/hook")
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                receiver.got.append(body)
-                self.send_response(receiver.statuses.pop(0) if receiver.statuses else 202)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
-
-    def close(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+    def answer(self, body: bytes) -> tuple[int, bytes]:
+        self.got.append(json.loads(body))
+        return self.statuses.pop(0) if self.statuses else 202, b""
 
 
 @pytest.fixture

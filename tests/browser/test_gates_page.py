@@ -24,13 +24,6 @@ def gated(tmp_path_factory):
     server.kill()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    running = Browser()
-    yield running
-    running.close()
-
-
 @pytest.fixture
 def page(browser, gated):
     browser.open(url=gated.url)

@@ -9,7 +9,6 @@ import mlflow
 import pytest
 import requests
 import tiny_models
-from browser import Browser
 from mlflow import MlflowClient
 
 # Routes of MLflow's assistant, and of its login, which the page tries and does without.
@@ -29,13 +28,6 @@ def logged(server):
     client.set_terminated(run.info.run_id)
     tiny_models.register(server.url, "shown-model")
     return experiment, run.info.run_id
-
-
-@pytest.fixture(scope="module")
-def browser():
-    running = Browser()
-    yield running
-    running.close()
 
 
 def open_page(browser, server, place):

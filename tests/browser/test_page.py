@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 import requests
 import tiny_models
-from browser import Browser, FixtureServer
+from browser import FixtureServer
 
 
 def predict(server, rows, request_id: str) -> None:
@@ -35,13 +35,6 @@ def watched(server, registered_model):
     answer = requests.post(transition, json={"to": "Staging"}, timeout=60)
     assert answer.json()["error"]["reason"] == "gate_failed", answer.text
     return server
-
-
-@pytest.fixture(scope="module")
-def browser():
-    running = Browser()
-    yield running
-    running.close()
 
 
 @pytest.fixture

@@ -7,14 +7,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from browser import WEB, Browser, FixtureServer
-
-
-@pytest.fixture(scope="module")
-def browser():
-    running = Browser()
-    yield running
-    running.close()
+from browser import WEB, FixtureServer
 
 
 @pytest.fixture(scope="module")

@@ -3,47 +3,36 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import pickle
 import subprocess
-import threading
-import typing
 
 import mlflow
 import pytest
 import requests
 import tiny_models
 import yaml
+from http_receiver import HttpReceiver
 from mlflow import MlflowClient
 from slipway_server import BINARY, Server
 
 
-class Vetoer(http.server.BaseHTTPRequestHandler):
-    answer = (200, {"allow": True})
-    asked: typing.ClassVar[list[dict]] = []
+class Vetoer(HttpReceiver):
+    def __init__(self):
+        self.says: tuple[int, dict] = (200, {"allow": True})
+        super().__init__("/veto")
 
-    def do_POST(self):
-        type(self).asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        status, body = type(self).answer
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(json.dumps(body).encode())
-
-    def log_message(self, *_):
-        pass
+    def answer(self, body: bytes) -> tuple[int, bytes]:
+        status, verdict = self.says
+        return status, json.dumps(verdict).encode()
 
 
 @pytest.fixture(scope="module")
 def vetoer():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Vetoer)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/veto"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    one = Vetoer()
+    yield one
+    one.close()
 
 
 PROGRAM = """
@@ -60,7 +49,7 @@ def gated(tmp_path_factory, vetoer):
         "override": ["release"],
         "rules": [
             {"models": "approved*", "stages": "Production", "gates": {"approval": {"by": ["release"], "count": 2}}},
-            {"models": "vetoed", "gates": {"veto_webhook": {"url": vetoer}}},
+            {"models": "vetoed", "gates": {"veto_webhook": {"url": vetoer.url}}},
             {"models": ["good", "bad"], "gates": {"external_command": {"command": ["/bin/sh", "-c", PROGRAM]}}},
             {"models": "slow", "gates": {"latency_budget": {"p99_ms": 0.0000001, "runs": 20}}},
             {"models": "quick", "gates": {"latency_budget": {"p99_ms": 60000, "runs": 20}}},
@@ -173,15 +162,16 @@ def test_another_system_may_say_no_and_silence_is_no(gated, vetoer):
         ((500, {}), "there is no answer, which is a no"),
         ((200, {"ok": True}), "there is no answer, which is a no"),
     ):
-        Vetoer.answer = answer
+        vetoer.says = answer
         refused = move(gated, "vetoed", 1, "Staging")
         assert refused.status_code == 400
         assert expected in verdict(refused, "veto_webhook")["summary"]
-    Vetoer.answer = (200, {"allow": True})
+    vetoer.says = (200, {"allow": True})
     assert move(gated, "vetoed", 1, "Staging").status_code == 200
-    assert Vetoer.asked[-1]["model"] == "vetoed"
-    assert Vetoer.asked[-1]["to"] == "Staging"
-    assert Vetoer.asked[-1]["metadata"]["git_sha"]
+    asked = json.loads(vetoer.posts[-1][1])
+    assert asked["model"] == "vetoed"
+    assert asked["to"] == "Staging"
+    assert asked["metadata"]["git_sha"]
 
 
 def test_a_program_of_ones_own_judges(gated):

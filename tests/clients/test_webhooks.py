@@ -6,54 +6,38 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import http.server
 import json
-import threading
 import time
 
 import mlflow
 import pytest
 import requests
 import tiny_models
+from http_receiver import HttpReceiver
 from mlflow import MlflowClient
 from slipway_server import Server
 
 SECRET = "a long secret"
 
 
-class Receiver:
-    """Keeps what it is sent; answers `status`."""
+class Receiver(HttpReceiver):
+    """Answers `status`."""
 
     def __init__(self):
         self.status = 200
         self.refused = ""  # the model whose messages are answered 503
-        self.got: list[tuple[dict, bytes]] = []
-        receiver = self
+        super().__init__("/hook")
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
-                refused = json.loads(body)["data"]["name"] == receiver.refused
-                self.send_response(503 if refused else receiver.status)
-                self.end_headers()
-                self.wfile.write(b"noted")
+    @property
+    def got(self) -> list[tuple[dict[str, str], bytes]]:
+        return self.posts
 
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+    def answer(self, body: bytes) -> tuple[int, bytes]:
+        refused = json.loads(body)["data"]["name"] == self.refused
+        return 503 if refused else self.status, b"noted"
 
     def bodies(self) -> list[dict]:
         return [json.loads(body) for _, body in self.got]
-
-    def close(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
 
 
 @pytest.fixture
